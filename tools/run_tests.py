@@ -1,0 +1,412 @@
+#!/usr/bin/python3
+"""run_tests.py [SUITE...] [--all] [--filter PATTERN]: what `./dev test` runs.
+
+Each suite prints a header, what failed, its duration and counts. The last line of all is
+"N passed, M failed"; the exit status is 0 when M is 0. A suite whose programs cannot be built counts as
+one failure; a folder without tests counts as none.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "todo-app"
+RESULTS = ROOT / "build" / "test-results"
+JOBS = int(os.environ.get("TODO_JOBS") or os.cpu_count() or 1)
+
+GTEST_TIMEOUT_S = 900
+PYTEST_TIMEOUT_S = 1500
+FUZZ_SECONDS = 20
+FUZZ_SECONDS_ALL = 600
+TIDY_SECONDS = 240
+LINES_SHOWN_MAX = 120
+
+SANITIZER_ENV = {
+    "asan": {
+        "ASAN_OPTIONS": "detect_stack_use_after_return=1:check_initialization_order=1:"
+                        "strict_string_checks=1:abort_on_error=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "ASAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-19",
+        "UBSAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-19",
+    },
+    "tsan": {
+        "TSAN_OPTIONS": "exitcode=66:history_size=4:second_deadlock_stack=1:"
+                        "external_symbolizer_path=/usr/bin/llvm-symbolizer-19",
+    },
+}
+
+
+@dataclasses.dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+def show(text: str) -> None:
+    print(text, flush=True)
+
+
+def show_tail(text: str) -> None:
+    """The end of a log, indented; the part that names the failure is there."""
+    lines = text.rstrip().splitlines()
+    if len(lines) > LINES_SHOWN_MAX:
+        show(f"    … {len(lines) - LINES_SHOWN_MAX} lines before")
+    for line in lines[-LINES_SHOWN_MAX:]:
+        show(f"    {line}")
+
+
+def run(command: list, timeout_s: float, env: dict | None = None) -> tuple[int, str]:
+    """Exit status and output; a command that takes too long is ended with its children."""
+    process = subprocess.Popen(
+        [str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+        return process.returncode, output.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return 124, output.decode(errors="replace") + f"\nended: it took more than {timeout_s:.0f} s"
+
+
+def build(preset: str, *targets: str) -> bool:
+    """Builds with `./dev build`, showing how far it is; False, and the compiler's words, on failure."""
+    command = ["./dev", "build", "--preset", preset, *targets]
+    # Its progress is taken from Ninja's "[done/total]" lines.
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace")
+    started = shown = time.monotonic()
+    lines, step = [], ""
+    for line in process.stdout:
+        match = re.match(r"\[(\d+/\d+)\] ", line)
+        if match is None:
+            lines.append(line)
+        else:
+            step = match.group(1)
+            lines.append(line)
+        if time.monotonic() - shown > 30:
+            shown = time.monotonic()
+            show(f"  building {preset}: {step}, {shown - started:.0f} s")
+    log = RESULTS / f"build-{preset}.log"
+    log.write_text("".join(lines))
+    if process.wait() == 0:
+        if time.monotonic() - started > 5:
+            show(f"  built {preset} in {time.monotonic() - started:.0f} s")
+        return True
+    show(f"  build {preset} failed ({log.relative_to(ROOT)}):")
+    # From the first failed step on; lines of steps that went well say nothing.
+    first = next((i for i, line in enumerate(lines) if line.startswith("FAILED:")), 0)
+    told = [line for line in lines[first:] if not re.match(r"\[\d+/\d+\] ", line)]
+    for line in told[:LINES_SHOWN_MAX]:
+        show(f"    {line.rstrip()[:400]}")
+    return False
+
+
+def has_sources(folder: str, pattern: str) -> bool:
+    return next((ROOT / folder).rglob(pattern), None) is not None
+
+
+# --- GoogleTest -----------------------------------------------------------------------------------
+
+
+def gtest_counts(report: pathlib.Path, output: str, status: int) -> tuple[Counts, list[str]]:
+    """Counts and the names of failed tests, from the JSON report or, after a crash, from the output."""
+    counts, failures = Counts(), []
+    if report.exists():
+        for suite in json.loads(report.read_text())["testsuites"]:
+            for test in suite["testsuite"]:
+                name = f'{suite["name"]}.{test["name"]}'
+                if "failures" in test:
+                    counts.failed += 1
+                    failures.append(name)
+                elif test["result"] == "SKIPPED":
+                    counts.skipped += 1
+                elif test["result"] == "COMPLETED":
+                    counts.passed += 1
+    else:
+        counts.passed = len(re.findall(r"^\[       OK \]", output, re.M))
+        failures = re.findall(r"^\[  FAILED  \] (\S+) \(", output, re.M)
+        counts.failed = len(failures)
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+        started = re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        failures.append(f"ended with {how}" + (f" in {started[-1]}" if started else ""))
+    return counts, failures
+
+
+def interesting(output: str) -> str:
+    """GoogleTest's output without what went well."""
+    return "\n".join(line for line in output.splitlines()
+                     if not re.match(r"\[( RUN      |       OK |-{10}|={10})\]", line) and line)
+
+
+def run_gtest(preset: str, program: pathlib.Path, pattern: str | None, env: dict) -> Counts:
+    name = f"{preset}-{program.name}"
+    report = RESULTS / f"{name}.json"
+    report.unlink(missing_ok=True)
+    command = [program, f"--gtest_output=json:{report}", "--gtest_brief=0"]
+    if pattern:
+        command.append(f"--gtest_filter={pattern}")
+    started = time.monotonic()
+    status, output = run(command, GTEST_TIMEOUT_S, {**SANITIZER_ENV.get(preset, {}), **env})
+    (RESULTS / f"{name}.log").write_text(output)
+    counts, failures = gtest_counts(report, output, status)
+    line = f"  {program.name}: {counts.passed} passed, {counts.failed} failed"
+    if counts.skipped:
+        line += f", {counts.skipped} skipped"
+    text = [f"{line} ({time.monotonic() - started:.1f} s)"]
+    text += [f"  FAILED {program.name} {failure}" for failure in failures]
+    show("\n".join(text))
+    if failures:
+        show_tail(interesting(output))
+    return counts
+
+
+def gtests(preset: str, targets: list[str], options: argparse.Namespace, env: dict | None = None,
+           jobs: int = JOBS) -> Counts:
+    """Builds the targets and runs their programs, a core each."""
+    programs = [target for target in targets if target is not None]
+    if not programs:
+        return Counts()
+    if not build(preset, *programs):
+        return Counts(failed=1)
+    total = Counts()
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        paths = [ROOT / "build" / preset / "tests" / program for program in programs]
+        for counts in pool.map(lambda path: run_gtest(preset, path, options.filter, env or {}), paths):
+            total.add(counts)
+    return total
+
+
+def unit_programs(*folders: str) -> list[str]:
+    """The programs of tests/unit, all or those of the folders that have tests."""
+    unit = ROOT / "tests" / "unit"
+    names = folders or sorted(path.name for path in unit.glob("*") if path.is_dir())
+    return [f"unit_{name}" for name in names if has_sources(f"tests/unit/{name}", "*_test.cpp")]
+
+
+def one_program(folder: str, name: str) -> list[str]:
+    return [name] if has_sources(f"tests/{folder}", "*.cpp") else []
+
+
+def property_env(options: argparse.Namespace) -> dict:
+    return {"RC_PARAMS": "max_success=2000"} if options.all else {}
+
+
+def unit(options: argparse.Namespace) -> Counts:
+    return gtests("release", unit_programs(), options)
+
+
+def conformance(options: argparse.Namespace) -> Counts:
+    return gtests("release", one_program("storage_conformance", "storage_conformance"), options)
+
+
+def properties(options: argparse.Namespace) -> Counts:
+    return gtests("release", one_program("property", "property"), options, property_env(options))
+
+
+# --- pytest ---------------------------------------------------------------------------------------
+
+
+def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
+           preset: str = "release") -> Counts:
+    """Runs a folder's tests against the program of the preset, which TODO_BACKEND names."""
+    if not has_sources(folder, "test_*.py"):
+        return Counts()
+    if (ROOT / "src" / "main.cpp").exists() and not build(preset, "todo-backend"):
+        return Counts(failed=1)
+    report = RESULTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    command = ["/usr/bin/python3", "-m", "pytest", folder, "-q", "--tb=short", "-rfE",
+               "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
+    if options.filter:
+        command += ["-k", options.filter]
+    env = {"TODO_BACKEND": str(ROOT / "build" / preset / "todo-backend"),
+           "PYTHONDONTWRITEBYTECODE": "1", **SANITIZER_ENV.get(preset, {})}
+    status, output = run(command, PYTEST_TIMEOUT_S, env)
+    (RESULTS / f"{name}.log").write_text(output)
+    counts = Counts()
+    if report.exists():
+        for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
+            numbers = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+            counts.failed += numbers["failures"] + numbers["errors"]
+            counts.skipped += numbers["skipped"]
+            counts.passed += numbers["tests"] - numbers["failures"] - numbers["errors"] \
+                - numbers["skipped"]
+    if status not in (0, 5) and counts.failed == 0:  # 5: no test was selected
+        counts.failed = 1
+    if counts.failed:
+        show_tail(output)
+    return counts
+
+
+def integration(options: argparse.Namespace) -> Counts:
+    return pytest("integration", "tests/integration", options)
+
+
+def docs(options: argparse.Namespace) -> Counts:
+    return pytest("docs", "tests/docs", options)
+
+
+def crash(options: argparse.Namespace) -> Counts:
+    return pytest("crash", "tests/crash", options)
+
+
+# --- sanitizers and fuzzing -----------------------------------------------------------------------
+
+
+def asan(options: argparse.Namespace) -> Counts:
+    counts = gtests("asan", unit_programs() + one_program("storage_conformance", "storage_conformance")
+                    + one_program("property", "property"), options)
+    # The tests marked `smoke` drive the whole program once more under the sanitizers.
+    if has_sources("tests/integration", "test_*.py"):
+        counts.add(pytest("asan-integration", "tests/integration", options, "-m", "smoke",
+                          preset="asan"))
+    return counts
+
+
+def tsan(options: argparse.Namespace) -> Counts:
+    """Where threads meet: the executors and queues of storage, pipeline and net."""
+    return gtests("tsan", unit_programs("base", "storage", "pipeline", "net")
+                  + one_program("storage_conformance", "storage_conformance"), options, jobs=1)
+
+
+def run_fuzz(target: str, seconds: int) -> Counts:
+    corpus = ROOT / "tests" / "fuzz" / "corpus" / target
+    found = CACHE / "fuzz" / target  # what earlier runs found interesting
+    artifacts = RESULTS / "fuzz" / target
+    for folder in (found, artifacts):
+        folder.mkdir(parents=True, exist_ok=True)
+    command = [ROOT / "build" / "asan" / "tests" / f"fuzz_{target}", f"-max_total_time={seconds}",
+               "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+               f"-artifact_prefix={artifacts}/", found]
+    if corpus.is_dir():
+        command.append(corpus)
+    dictionary = ROOT / "tests" / "fuzz" / f"{target}.dict"
+    if dictionary.exists():
+        command.append(f"-dict={dictionary}")
+    status, output = run(command, seconds + 120, SANITIZER_ENV["asan"])
+    (RESULTS / f"fuzz-{target}.log").write_text(output)
+    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", output)
+    if status == 0:
+        show(f"  fuzz_{target}: {runs.group(1) if runs else '?'} inputs in {seconds} s")
+        return Counts(passed=1)
+    show(f"  FAILED fuzz_{target}; the input is below {artifacts.relative_to(ROOT)}")
+    show_tail(output)
+    return Counts(failed=1)
+
+
+def fuzz(options: argparse.Namespace) -> Counts:
+    targets = sorted(path.name.removesuffix("_fuzz.cpp")
+                     for path in (ROOT / "tests" / "fuzz").glob("*_fuzz.cpp"))
+    if options.filter:
+        targets = [target for target in targets if re.search(options.filter.strip("*"), target)]
+    if not targets:
+        return Counts()
+    if not build("asan", *(f"fuzz_{target}" for target in targets)):
+        return Counts(failed=1)
+    total = Counts()
+    seconds = FUZZ_SECONDS_ALL if options.all else FUZZ_SECONDS
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for counts in pool.map(lambda target: run_fuzz(target, seconds), targets):
+            total.add(counts)
+    return total
+
+
+# --- checks of the sources ------------------------------------------------------------------------
+
+
+def check(name: str, *command: str) -> Counts:
+    """A script that prints what is wrong and ends with "N passed, M failed"."""
+    status, output = run(["/usr/bin/python3", *command], 3600)
+    (RESULTS / f"{name}.log").write_text(output)
+    *text, last = output.rstrip().splitlines() or [""]
+    match = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    if match is None:
+        show_tail(output)
+        return Counts(failed=1)
+    for line in text:
+        show(f"  {line}")
+    counts = Counts(int(match.group(1)), int(match.group(2)))
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+    return counts
+
+
+def formatting(_options: argparse.Namespace) -> Counts:
+    return check("format", "tools/format.py", "--check")
+
+
+def lint(options: argparse.Namespace) -> Counts:
+    limit = [] if options.all else [f"--seconds={TIDY_SECONDS}"]
+    return check("lint", "tools/lint.py", *limit)
+
+
+# In this order: what is quick and what most often fails comes first.
+SUITES = {
+    "format": formatting,
+    "unit": unit,
+    "conformance": conformance,
+    "property": properties,
+    "integration": integration,
+    "docs": docs,
+    "crash": crash,
+    "lint": lint,
+    "asan": asan,
+    "tsan": tsan,
+    "fuzz": fuzz,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev test", description="Runs the tests.")
+    parser.add_argument("suites", nargs="*", metavar="suite", help=" ".join(SUITES))
+    parser.add_argument("--all", action="store_true",
+                        help="clang-tidy on every file, long fuzzing, more properties")
+    parser.add_argument("--filter", metavar="PATTERN", help="GoogleTest's filter, or pytest's -k")
+    options = parser.parse_args()
+    unknown = [name for name in options.suites if name not in SUITES]
+    if unknown:
+        parser.error(f"there is no suite {', '.join(unknown)}; there are {' '.join(SUITES)}")
+
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    RESULTS.mkdir(parents=True)
+    started = time.monotonic()
+    total, summary = Counts(), []
+    for name in options.suites or SUITES:
+        show(f"== {name}")
+        begun = time.monotonic()
+        counts = SUITES[name](options)
+        total.add(counts)
+        skipped = f", {counts.skipped} skipped" if counts.skipped else ""
+        line = (f"{name}: {counts.passed} passed, {counts.failed} failed{skipped} "
+                f"({time.monotonic() - begun:.0f} s)")
+        show(f"-- {line}")
+        summary.append(line)
+    if len(summary) > 1:
+        show(f"\nIn {time.monotonic() - started:.0f} s; logs in {RESULTS.relative_to(ROOT)}:")
+        for line in summary:
+            show(f"  {line}")
+    show(f"{total.passed} passed, {total.failed} failed")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
