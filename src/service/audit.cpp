@@ -1,0 +1,342 @@
+#include "service/audit.h"
+
+#include <fmt/format.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <stdexcept>
+
+#include "base/json_reader.h"
+#include "base/json_writer.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace todo::service {
+namespace {
+
+constexpr int verify_page_entries = 1'000;
+constexpr int verify_page_tasks = 1'000;
+constexpr int compression_level = 9;
+constexpr std::size_t segment_bytes_max = std::size_t{64} * 1024 * 1024;
+
+std::string_view bytes_of(const AuditHash& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+std::string hex(const AuditHash& hash) { return to_hex(bytes_of(hash)); }
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  throw std::runtime_error("damaged segment: not a hash");
+}
+
+AuditHash parse_hash(std::string_view text) {
+  AuditHash hash{};
+  if (text.size() != hash.size() * 2) throw std::runtime_error("damaged segment: not a hash");
+  for (std::size_t i = 0; i < hash.size(); ++i) {
+    hash[i] = static_cast<std::uint8_t>(hex_digit(text[2 * i]) * 16 + hex_digit(text[2 * i + 1]));
+  }
+  return hash;
+}
+
+AuditEntry make_entry(const AuditKeys& keys, IdGenerator& ids, const AuditEvent& event, const AuditHead& head) {
+  AuditEntry entry;
+  entry.id = ids.next();
+  entry.user_id = event.user_id;
+  entry.seq = head.seq + 1;
+  entry.entity_type = event.entity_type;
+  entry.entity_id = event.entity_id;
+  entry.entity_version = event.entity_version;
+  entry.action = event.action;
+  entry.timestamp = event.timestamp;
+  entry.prev_hash = head.hash;
+  entry.key_id = keys.signing_key_id();
+  entry.canonical = canonical_entry(entry, event.before, event.after, event.metadata);
+  entry.hash = keys.sign(entry.prev_hash, entry.canonical);
+  return entry;
+}
+
+// One line of a segment: the canonical entry with its hashes and key behind it, still one JSON object.
+constexpr std::string_view hash_member = ",\"hash\":\"";
+
+void append_segment_line(std::string& out, const AuditEntry& entry) {
+  out.append(entry.canonical, 0, entry.canonical.size() - 1);
+  out += hash_member;
+  out += hex(entry.hash);
+  out += "\",\"prev_hash\":\"";
+  out += hex(entry.prev_hash);
+  out += "\",\"key_id\":";
+  out += std::to_string(entry.key_id);
+  out += "}\n";
+}
+
+Uuid uuid_member(const boost::json::object& object, std::string_view name) {
+  const auto id = Uuid::parse(std::string_view(object.at(name).as_string()));
+  if (!id) throw std::runtime_error("damaged segment: not an id");
+  return *id;
+}
+
+AuditEntry parse_segment_line(std::string_view line) {
+  const auto tail = line.rfind(hash_member);
+  if (tail == std::string_view::npos) throw std::runtime_error("damaged segment: a line without its hash");
+  const auto parsed = parse_json(line);
+  if (!parsed) throw std::runtime_error("damaged segment: " + parsed.error().detail);
+  const boost::json::object& object = parsed->as_object();
+  AuditEntry entry;
+  entry.canonical = std::string(line.substr(0, tail)) + "}";
+  entry.id = uuid_member(object, "id");
+  entry.user_id = uuid_member(object, "user_id");
+  entry.seq = object.at("seq").to_number<std::int64_t>();
+  entry.entity_type = std::string_view(object.at("entity_type").as_string());
+  entry.entity_id = uuid_member(object, "entity_id");
+  entry.entity_version = object.at("entity_version").to_number<std::int64_t>();
+  const auto action = parse_audit_action(std::string_view(object.at("action").as_string()));
+  const auto timestamp = parse_instant(std::string_view(object.at("timestamp").as_string()));
+  if (!action || !timestamp) throw std::runtime_error("damaged segment: action or timestamp");
+  entry.action = *action;
+  entry.timestamp = *timestamp;
+  entry.hash = parse_hash(std::string_view(object.at("hash").as_string()));
+  entry.prev_hash = parse_hash(std::string_view(object.at("prev_hash").as_string()));
+  entry.key_id = object.at("key_id").to_number<std::uint32_t>();
+  return entry;
+}
+
+std::string compress(std::string_view text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), text.data(), text.size(), compression_level);
+  if (ZSTD_isError(size) != 0) throw std::runtime_error("zstd could not compress");
+  out.resize(size);
+  return out;
+}
+
+std::string decompress(std::string_view data) {
+  const unsigned long long size = ZSTD_getFrameContentSize(data.data(), data.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > segment_bytes_max) {
+    throw std::runtime_error("damaged segment: not zstd, or larger than a segment can be");
+  }
+  std::string out(size, '\0');
+  if (ZSTD_decompress(out.data(), out.size(), data.data(), data.size()) != out.size()) {
+    throw std::runtime_error("damaged segment: it does not decompress");
+  }
+  return out;
+}
+
+std::string segment_manifest(const std::vector<AuditEntry>& entries, std::size_t text_bytes, std::size_t data_bytes) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().member("format", "ndjson+zstd").member("entries", static_cast<std::int64_t>(entries.size()));
+  json.member("first_seq", entries.front().seq).member("last_seq", entries.back().seq);
+  json.member("first_timestamp", entries.front().timestamp).member("last_timestamp", entries.back().timestamp);
+  json.member("prev_hash", hex(entries.front().prev_hash)).member("last_hash", hex(entries.back().hash));
+  json.member("bytes", static_cast<std::int64_t>(text_bytes));
+  json.member("compressed_bytes", static_cast<std::int64_t>(data_bytes)).end_object();
+  return out;
+}
+
+std::vector<AuditEntry> parse_lines(std::string_view text) {
+  std::vector<AuditEntry> entries;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    if (end == std::string_view::npos) throw std::runtime_error("damaged segment: its last line is cut");
+    entries.push_back(parse_segment_line(text.substr(0, end)));
+    text.remove_prefix(end + 1);
+  }
+  return entries;
+}
+
+// The oldest entries still in the table, up to the first one that is not old enough: chains archive in order.
+std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before, int entries_max) {
+  auto entries = tx.audit_after(user_id, 0, entries_max);
+  const auto young = std::ranges::find_if(entries, [before](const AuditEntry& e) { return e.timestamp >= before; });
+  entries.erase(young, entries.end());
+  return entries;
+}
+
+}  // namespace
+
+void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, std::vector<AuditEvent> events) {
+  std::ranges::stable_sort(events, {}, &AuditEvent::user_id);
+  for (auto first = events.begin(); first != events.end();) {
+    const Uuid user_id = first->user_id;
+    const auto last = std::find_if(first, events.end(), [&](const AuditEvent& e) { return e.user_id != user_id; });
+    if (tx.find_user(user_id)) {
+      AuditHead head = tx.lock_audit_head(user_id);
+      const std::int64_t seq_before = head.seq;
+      for (auto event = first; event != last; ++event) {
+        if (tx.has_audit_entry(user_id, event->entity_id, event->entity_version)) continue;
+        const AuditEntry entry = make_entry(keys, ids, *event, head);
+        tx.append_audit(entry);
+        head = {entry.seq, entry.hash};
+      }
+      if (head.seq != seq_before) tx.set_audit_head(user_id, head);
+    }
+    first = last;
+  }
+}
+
+void ChainVerifier::bad(std::int64_t seq, std::string problem) {
+  if (!problem_.empty()) return;  // the first one tells where the chain broke
+  if (seq > 0) first_bad_seq_ = seq;
+  problem_ = std::move(problem);
+}
+
+void ChainVerifier::add(const AuditEntry& entry) {
+  const std::int64_t expected_seq = last_seq_ + 1;
+  if (entry.seq != expected_seq) {
+    bad(expected_seq, fmt::format("entry {} is missing", expected_seq));
+  } else if (entry.prev_hash != last_hash_) {
+    bad(entry.seq, fmt::format("entry {} does not follow the one before it", entry.seq));
+  } else {
+    const auto hash = keys_.hash_with(entry.key_id, entry.prev_hash, entry.canonical);
+    if (!hash) {
+      bad(entry.seq, fmt::format("entry {} is signed with a key that AUDIT_KEY does not hold", entry.seq));
+    } else if (*hash != entry.hash) {
+      bad(entry.seq, fmt::format("entry {} was changed", entry.seq));
+    } else if (entry.user_id != user_id_ || !prefix_matches(entry)) {
+      bad(entry.seq, fmt::format("the columns of entry {} differ from what was signed", entry.seq));
+    }
+  }
+  last_seq_ = entry.seq;
+  last_hash_ = entry.hash;
+  ++entries_;
+  Versions& versions = versions_[entry.entity_id];
+  ++versions.count;
+  versions.highest = std::max(versions.highest, entry.entity_version);
+  versions.latest = std::max(versions.latest, entry.timestamp);
+}
+
+void ChainVerifier::finish(const AuditHead& head) {
+  if (head.seq != last_seq_) {
+    bad(last_seq_ + 1, fmt::format("the chain ends at {} and should end at {}", last_seq_, head.seq));
+  } else if (head.hash != last_hash_) {
+    bad(last_seq_, "the last entry is not the one that was recorded last");
+  }
+}
+
+void ChainVerifier::check_task(const Uuid& task_id, std::int64_t version, Instant updated_at, Instant in_flight_since,
+                               bool events_waiting) {
+  const auto found = versions_.find(task_id);
+  const std::int64_t highest = found == versions_.end() ? 0 : found->second.highest;
+  if (highest >= version) return;
+  if (events_waiting || updated_at >= in_flight_since) return;
+  bad(0, fmt::format("task {} is at version {} and its entries end at {}", task_id.to_string(), version, highest));
+}
+
+void ChainVerifier::check_holes(bool events_waiting, Instant in_flight_since) {
+  for (const auto& [entity_id, versions] : versions_) {
+    if (versions.count == versions.highest) continue;  // unique by key: as many as the highest means each
+    if (events_waiting || versions.latest >= in_flight_since) continue;
+    bad(0, fmt::format("task {} has {} entries for {} versions", entity_id.to_string(), versions.count, versions.highest));
+    return;
+  }
+}
+
+VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id, Instant now) {
+  VerifyReport report;
+  report.checked_at = now;
+  report.head = tx.audit_head(user_id);
+  ChainVerifier verifier(keys, user_id);
+  std::int64_t seq = 0;
+  try {
+    for (auto segments = tx.audit_segments(user_id, 0, 1); !segments.empty();
+         segments = tx.audit_segments(user_id, seq, 1)) {
+      for (const AuditEntry& entry : read_segment(segments.front())) verifier.add(entry);
+      seq = segments.front().last_seq;
+    }
+  } catch (const std::exception& error) {
+    report.problem = error.what();
+    report.first_bad_seq = seq + 1;
+    return report;
+  }
+  for (auto page = tx.audit_after(user_id, seq, verify_page_entries); !page.empty();
+       page = tx.audit_after(user_id, seq, verify_page_entries)) {
+    for (const AuditEntry& entry : page) verifier.add(entry);
+    seq = page.back().seq;
+  }
+  verifier.finish(report.head);
+
+  const bool events_waiting = tx.outbox_has_user(user_id);
+  const Instant in_flight_since = now - limits::audit_in_flight_max;
+  std::optional<Uuid> after;
+  for (auto tasks = tx.task_versions_after(user_id, after, verify_page_tasks); !tasks.empty();
+       tasks = tx.task_versions_after(user_id, after, verify_page_tasks)) {
+    for (const Task& task : tasks) {
+      verifier.check_task(task.id, task.version, task.updated_at, in_flight_since, events_waiting);
+    }
+    after = tasks.back().id;
+  }
+  verifier.check_holes(events_waiting, in_flight_since);
+
+  report.verified = verifier.holds();
+  report.entries = verifier.entries();
+  report.first_bad_seq = verifier.first_bad_seq();
+  report.problem = verifier.problem();
+  return report;
+}
+
+std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment) {
+  auto entries = parse_lines(decompress(segment.data));
+  if (entries.empty() || entries.front().seq != segment.first_seq || entries.back().seq != segment.last_seq) {
+    throw std::runtime_error(fmt::format("segment {}–{} does not hold what it says", segment.first_seq, segment.last_seq));
+  }
+  return entries;
+}
+
+int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before, int entries_max) {
+  tx.lock_audit_head(user_id);
+  const auto entries = archivable(tx, user_id, before, entries_max);
+  if (entries.empty()) return 0;
+  std::string text;
+  for (const AuditEntry& entry : entries) append_segment_line(text, entry);
+  storage::AuditSegment segment;
+  segment.user_id = user_id;
+  segment.first_seq = entries.front().seq;
+  segment.last_seq = entries.back().seq;
+  segment.data = compress(text);
+  segment.manifest = segment_manifest(entries, text.size(), segment.data.size());
+
+  // What is about to be deleted must be what the segment gives back, and what was signed.
+  const auto restored = read_segment(segment);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const AuditEntry& entry = restored.at(i);
+    if (entry.canonical != entries[i].canonical || entry.hash != entries[i].hash || entry.prev_hash != entries[i].prev_hash ||
+        keys.hash_with(entry.key_id, entry.prev_hash, entry.canonical) != entry.hash) {
+      throw std::runtime_error(fmt::format("audit entry {} does not verify: it is not archived", entries[i].seq));
+    }
+  }
+  tx.insert_audit_segment(segment);
+  tx.delete_audit_entries(user_id, segment.first_seq, segment.last_seq);
+  return static_cast<int>(entries.size());
+}
+
+int restore_segment(storage::Tx& tx, const Uuid& user_id) {
+  tx.lock_audit_head(user_id);
+  std::optional<storage::AuditSegment> newest;
+  for (auto segments = tx.audit_segments(user_id, 0, 1); !segments.empty();
+       segments = tx.audit_segments(user_id, newest->last_seq, 1)) {
+    newest = std::move(segments.front());
+  }
+  if (!newest) return 0;
+  const auto entries = read_segment(*newest);
+  for (const AuditEntry& entry : entries) tx.restore_audit_entry(entry);
+  tx.delete_audit_segment(user_id, newest->first_seq);
+  return static_cast<int>(entries.size());
+}
+
+std::int64_t count_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before) {
+  std::int64_t count = 0;
+  std::int64_t seq = 0;
+  for (auto page = tx.audit_after(user_id, seq, verify_page_entries); !page.empty();
+       page = tx.audit_after(user_id, seq, verify_page_entries)) {
+    for (const AuditEntry& entry : page) {
+      if (entry.timestamp >= before) return count;
+      ++count;
+    }
+    seq = page.back().seq;
+  }
+  return count;
+}
+
+}  // namespace todo::service

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "domain/audit_entry.h"
+#include "events/event.h"
+#include "service/call.h"
+#include "storage/store.h"
+
+namespace todo::service {
+
+// The consumer of todo.audit: appends entries to the users' chains. Heads are locked in user-id order and written once a
+// batch. Entries that are there already, and those of users who are gone, are passed over.
+void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, std::vector<AuditEvent> events);
+
+// Walks one user's chain, segments first. Memory grows with the number of entities, not entries. Feed it pages
+// in order; it does no I/O.
+class ChainVerifier {
+ public:
+  ChainVerifier(const AuditKeys& keys, const Uuid& user_id) : keys_(keys), user_id_(user_id) {}
+  void add(const AuditEntry& entry);
+  // The chain must end where the head says.
+  void finish(const AuditHead& head);
+  // A task as it is now: its entries must be 1 … version without a hole. `in_flight_since`: a missing last version is
+  // overlooked when the task changed after this.
+  void check_task(const Uuid& task_id, std::int64_t version, Instant updated_at, Instant in_flight_since, bool events_waiting);
+  // Entities that no longer have a row: contiguous all the same.
+  void check_holes(bool events_waiting, Instant in_flight_since);
+
+  std::int64_t entries() const { return entries_; }
+  const AuditHash& last_hash() const { return last_hash_; }
+  std::optional<std::int64_t> first_bad_seq() const { return first_bad_seq_; }
+  const std::string& problem() const { return problem_; }
+  bool holds() const { return problem_.empty(); }
+
+ private:
+  void bad(std::int64_t seq, std::string problem);
+  struct Versions {
+    std::int64_t count = 0;
+    std::int64_t highest = 0;
+    Instant latest{};
+  };
+  const AuditKeys& keys_;
+  Uuid user_id_;
+  std::int64_t entries_ = 0;
+  std::int64_t last_seq_ = 0;
+  AuditHash last_hash_{};
+  std::unordered_map<Uuid, Versions> versions_;
+  std::optional<std::int64_t> first_bad_seq_;
+  std::string problem_;
+};
+
+struct VerifyReport {
+  bool verified = false;
+  std::int64_t entries = 0;  // archived ones included
+  AuditHead head;
+  Instant checked_at{};
+  std::optional<std::int64_t> first_bad_seq;
+  std::string problem;
+};
+// One user's chain in one snapshot.
+VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id, Instant now);
+
+// Archives the oldest entries of one user: those before `before`, at most `entries_max` (one segment). Compresses, decompresses, compares,
+// inserts the segment and deletes the entries. Returns how many; 0: nothing to do.
+int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before, int entries_max);
+// Brings the newest archived segment back (oldest entries stay archived). Returns how many entries; 0: none is archived.
+int restore_segment(storage::Tx& tx, const Uuid& user_id);
+// How many entries of a user `archive_segment` would take.
+std::int64_t count_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before);
+// The entries of a segment. Throws std::runtime_error when it is damaged.
+std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment);
+
+}  // namespace todo::service
