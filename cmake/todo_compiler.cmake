@@ -3,7 +3,6 @@
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 
@@ -22,6 +21,10 @@ endif()
 if(TODO_SANITIZE)
   target_compile_options(todo_options INTERFACE "-fsanitize=${TODO_SANITIZE}")
   target_link_options(todo_options INTERFACE "-fsanitize=${TODO_SANITIZE}")
+  if(TODO_FUZZ)
+    # The fuzzer steers by the coverage of our libraries, not of its target alone.
+    target_compile_options(todo_options INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
   if(TODO_SANITIZE MATCHES "undefined")
     target_compile_options(todo_options INTERFACE -fno-sanitize-recover=undefined)
   endif()

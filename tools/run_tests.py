@@ -94,12 +94,9 @@ def build(preset: str, *targets: str) -> bool:
     started = shown = time.monotonic()
     lines, step = [], ""
     for line in process.stdout:
-        match = re.match(r"\[(\d+/\d+)\] ", line)
-        if match is None:
-            lines.append(line)
-        else:
+        lines.append(line)
+        if match := re.match(r"\[(\d+/\d+)\] ", line):
             step = match.group(1)
-            lines.append(line)
         if time.monotonic() - shown > 30:
             shown = time.monotonic()
             show(f"  building {preset}: {step}, {shown - started:.0f} s")
@@ -145,8 +142,10 @@ def gtest_counts(report: pathlib.Path, output: str, status: int) -> tuple[Counts
         counts.failed = len(failures)
     if status != 0 and counts.failed == 0:
         counts.failed = 1
-        started = re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
         how = f"signal {-status}" if status < 0 else f"status {status}"
+        # With a report every test ended well, and a sanitizer spoke; without one, the last test begun
+        # took the program with it.
+        started = [] if report.exists() else re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
         failures.append(f"ended with {how}" + (f" in {started[-1]}" if started else ""))
     return counts, failures
 
@@ -189,7 +188,7 @@ def gtests(preset: str, targets: list[str], options: argparse.Namespace, env: di
         return Counts(failed=1)
     total = Counts()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        paths = [ROOT / "build" / preset / "tests" / program for program in programs]
+        paths = [ROOT / "build" / preset / "bin" / program for program in programs]
         for counts in pool.map(lambda path: run_gtest(preset, path, options.filter, env or {}), paths):
             total.add(counts)
     return total
@@ -294,7 +293,7 @@ def run_fuzz(target: str, seconds: int) -> Counts:
     artifacts = RESULTS / "fuzz" / target
     for folder in (found, artifacts):
         folder.mkdir(parents=True, exist_ok=True)
-    command = [ROOT / "build" / "asan" / "tests" / f"fuzz_{target}", f"-max_total_time={seconds}",
+    command = [ROOT / "build" / "asan" / "bin" / f"fuzz_{target}", f"-max_total_time={seconds}",
                "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
                f"-artifact_prefix={artifacts}/", found]
     if corpus.is_dir():
