@@ -1,0 +1,126 @@
+#include "http/exchange.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "http/client_address.h"
+#include "http/problem.h"
+#include "observability/log.h"
+
+namespace todo::http {
+namespace {
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= limits::request_id_bytes_max &&
+         std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+
+std::string random_hex(std::size_t bytes) {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  std::string raw;
+  while (raw.size() < bytes) {
+    const std::uint64_t word = random();
+    raw.append(reinterpret_cast<const char*>(&word), std::min(sizeof word, bytes - raw.size()));
+  }
+  return to_hex(raw);
+}
+
+bool is_lower_hex(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// W3C Trace Context, section 3.2: version, trace id, parent id, flags.
+TraceContext trace_of(const net::Request& request) {
+  TraceContext trace;
+  trace.span_id = random_hex(8);
+  const auto header = request.field("traceparent");
+  const std::string_view text = header.value_or(std::string_view{});
+  const bool valid = text.size() >= 55 && text[2] == '-' && text[35] == '-' && text[52] == '-' && text.substr(0, 2) != "ff" &&
+                     is_lower_hex(text.substr(0, 2)) && is_lower_hex(text.substr(3, 32)) && is_lower_hex(text.substr(36, 16)) &&
+                     text.substr(3, 32).find_first_not_of('0') != std::string_view::npos;
+  trace.trace_id = valid ? std::string(text.substr(3, 32)) : random_hex(16);
+  return trace;
+}
+
+}  // namespace
+
+Exchange::Exchange(App& app, const net::Request& request, Executor& executor, net::Reply reply)
+    : app_(app), request_(request), executor_(executor), reply_(std::move(reply)), now_(app.with.clock.now()) {
+  const auto given = request.field("X-Request-Id");
+  origin_.request_id = given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
+  origin_.trace = trace_of(request);
+  client_address_ = http::client_address(request, app.options.trusted_proxies);
+}
+
+void Exchange::set_caller(Caller caller) {
+  origin_.actor = caller.actor;
+  caller_ = std::move(caller);
+}
+
+Result<Uuid> Exchange::path_id(std::size_t index, std::string_view what) const {
+  const auto id = Uuid::parse(match_.params.at(index));
+  if (!id) return fail(ErrorCode::not_found, std::string(what) + " not found");
+  return *id;
+}
+
+service::Call Exchange::call() const {
+  service::Call call;
+  if (caller_) call.user_id = caller_->user_id;
+  call.origin = origin_;
+  call.now = now_;
+  call.ids = &app_.with.ids;
+  call.reminders = &app_.with.reminders;
+  return call;
+}
+
+void Exchange::respond(net::Response response) {
+  if (!reply_) return;
+  response.with("X-Request-Id", origin_.request_id);
+  response.with("X-Content-Type-Options", "nosniff");
+  const bool has_cache_control = std::ranges::any_of(response.headers, [](const auto& h) { return h.first == "Cache-Control"; });
+  if (!has_cache_control) response.with("Cache-Control", "no-store");
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  const std::string route = route_.empty() ? "none" : std::string(route_);
+  auto& metrics = app_.with.metrics;
+  const std::string status = std::to_string(response.status);
+  const std::string method(net::to_string(request_.method));
+  metrics.counter("todo_http_requests_total", "Requests answered", {{"method", method}, {"route", route}, {"status", status}}).add();
+  metrics.histogram("todo_http_request_seconds", "From the request read to the response made", metrics::latency_buckets(), {{"route", route}})
+      .observe(seconds);
+  const auto level = response.status >= 500 ? log::Level::warning : log::Level::info;
+  if (log::enabled(level)) {
+    log::write(level, "request",
+               {{"method", method},
+                {"route", route},
+                {"status", response.status},
+                {"ms", seconds * 1000},
+                {"user_id", caller_ ? caller_->user_id.to_string() : std::string()},
+                {"request_id", origin_.request_id},
+                {"trace_id", origin_.trace.trace_id}});
+  }
+  auto reply = std::move(reply_);
+  reply_ = nullptr;
+  reply(std::move(response));
+}
+
+void Exchange::refuse(const Error& error) { respond(problem(error, request_id())); }
+
+void Exchange::refuse_unavailable(storage::Outcome outcome) {
+  const std::string detail = outcome == storage::Outcome::unknown
+                                 ? "The database went away while writing: it may or may not have happened; ask again with the same Idempotency-Key"
+                                 : "The database cannot do this right now; nothing was changed";
+  refuse(Error{ErrorCode::unavailable, detail, {}, 1});
+}
+
+net::Response json_response(int status, std::string body) {
+  net::Response response;
+  response.status = status;
+  response.body = std::move(body);
+  response.with("Content-Type", "application/json");
+  return response;
+}
+
+}  // namespace todo::http
