@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -385,8 +384,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no suite {', '.join(unknown)}; there are {' '.join(SUITES)}")
 
-    shutil.rmtree(RESULTS, ignore_errors=True)
-    RESULTS.mkdir(parents=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     total, summary = Counts(), []
     for name in options.suites or SUITES:
