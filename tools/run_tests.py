@@ -19,7 +19,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "todo-app"
+CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by ./dev
 RESULTS = ROOT / "build" / "test-results"
 JOBS = int(os.environ.get("TODO_JOBS") or os.cpu_count() or 1)
 
