@@ -1,0 +1,178 @@
+#include "base/time_text.h"
+
+#include <array>
+
+namespace todo {
+namespace {
+
+using std::chrono::days;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Takes exactly `count` digits off the front.
+std::optional<int> take_digits(std::string_view& text, std::size_t count) {
+  if (text.size() < count) return std::nullopt;
+  int value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!is_digit(text[i])) return std::nullopt;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(count);
+  return value;
+}
+
+bool take_char(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+std::optional<Date> take_date(std::string_view& text) {
+  const auto year = take_digits(text, 4);
+  if (!year || !take_char(text, '-')) return std::nullopt;
+  const auto month = take_digits(text, 2);
+  if (!month || !take_char(text, '-')) return std::nullopt;
+  const auto day = take_digits(text, 2);
+  if (!day) return std::nullopt;
+  const Date date{std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
+                  std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok()) return std::nullopt;
+  return date;
+}
+
+// Digits of a fraction, at least one, cut beyond milliseconds.
+std::optional<milliseconds> take_fraction(std::string_view& text) {
+  int value = 0;
+  int digits = 0;
+  while (!text.empty() && is_digit(text.front())) {
+    if (digits < 3) value = value * 10 + (text.front() - '0');
+    ++digits;
+    text.remove_prefix(1);
+  }
+  if (digits == 0) return std::nullopt;
+  for (int i = digits; i < 3; ++i) value *= 10;
+  return milliseconds{value};
+}
+
+std::optional<milliseconds> take_time_of_day(std::string_view& text) {
+  const auto hour = take_digits(text, 2);
+  if (!hour || *hour > 23 || !take_char(text, ':')) return std::nullopt;
+  const auto minute = take_digits(text, 2);
+  if (!minute || *minute > 59) return std::nullopt;
+  milliseconds time = hours{*hour} + minutes{*minute};
+  if (!take_char(text, ':')) return time;
+  const auto second = take_digits(text, 2);
+  if (!second || *second > 60) return std::nullopt;  // a leap second is the second after (RFC 3339, section 5.7)
+  time += seconds{*second};
+  if (!take_char(text, '.') && !take_char(text, ',')) return time;
+  const auto fraction = take_fraction(text);
+  if (!fraction) return std::nullopt;
+  return time + *fraction;
+}
+
+// nullopt inside: no offset. Outer nullopt: not an offset.
+std::optional<std::optional<minutes>> take_offset(std::string_view& text) {
+  if (text.empty()) return std::optional<minutes>{};
+  if (take_char(text, 'Z') || take_char(text, 'z')) return std::optional<minutes>{minutes{0}};
+  const bool negative = text.front() == '-';
+  if (!take_char(text, '+') && !take_char(text, '-')) return std::nullopt;
+  const auto hour = take_digits(text, 2);
+  if (!hour || *hour > 23 || !take_char(text, ':')) return std::nullopt;
+  const auto minute = take_digits(text, 2);
+  if (!minute || *minute > 59) return std::nullopt;
+  const minutes offset = hours{*hour} + minutes{*minute};
+  return std::optional<minutes>{negative ? -offset : offset};
+}
+
+void append_digits(std::string& out, int value, int width) {
+  std::array<char, 12> digits{};
+  for (int i = width - 1; i >= 0; --i) {
+    digits[static_cast<std::size_t>(i)] = static_cast<char>('0' + value % 10);
+    value /= 10;
+  }
+  out.append(digits.data(), static_cast<std::size_t>(width));
+}
+
+void append_date(std::string& out, Date date) {
+  append_digits(out, static_cast<int>(date.year()), 4);
+  out += '-';
+  append_digits(out, static_cast<int>(static_cast<unsigned>(date.month())), 2);
+  out += '-';
+  append_digits(out, static_cast<int>(static_cast<unsigned>(date.day())), 2);
+}
+
+void append_local(std::string& out, LocalTime local) {
+  const auto day = std::chrono::floor<days>(local);
+  append_date(out, Date{day});
+  const int ms = static_cast<int>((local - day).count());
+  out += 'T';
+  append_digits(out, ms / 3'600'000, 2);
+  out += ':';
+  append_digits(out, ms / 60'000 % 60, 2);
+  out += ':';
+  append_digits(out, ms / 1'000 % 60, 2);
+  if (ms % 1'000 != 0) {
+    out += '.';
+    append_digits(out, ms % 1'000, 3);
+  }
+}
+
+}  // namespace
+
+void append_instant(std::string& out, Instant instant) {
+  append_local(out, LocalTime{instant.time_since_epoch()});
+  out += 'Z';
+}
+
+std::string format_instant(Instant instant) {
+  std::string out;
+  append_instant(out, instant);
+  return out;
+}
+
+std::string format_date(Date date) {
+  std::string out;
+  append_date(out, date);
+  return out;
+}
+
+std::string format_local(LocalTime local) {
+  std::string out;
+  append_local(out, local);
+  return out;
+}
+
+std::optional<ParsedTime> parse_time(std::string_view text) {
+  const auto date = take_date(text);
+  if (!date) return std::nullopt;
+  if (!take_char(text, 'T') && !take_char(text, 't') && !take_char(text, ' ')) return std::nullopt;
+  const auto time = take_time_of_day(text);
+  if (!time) return std::nullopt;
+  const auto offset = take_offset(text);
+  if (!offset || !text.empty()) return std::nullopt;
+  return ParsedTime{LocalTime{std::chrono::local_days{*date}} + *time, *offset};
+}
+
+std::optional<Date> parse_date(std::string_view text) {
+  const auto date = take_date(text);
+  if (!date || !text.empty()) return std::nullopt;
+  return date;
+}
+
+std::optional<LocalTime> parse_local(std::string_view text) {
+  const auto time = parse_time(text);
+  if (!time || time->offset) return std::nullopt;
+  return time->local;
+}
+
+std::optional<Instant> parse_instant(std::string_view text) {
+  const auto time = parse_time(text);
+  if (!time || !time->offset) return std::nullopt;
+  return Instant{time->local.time_since_epoch() - *time->offset};
+}
+
+}  // namespace todo
