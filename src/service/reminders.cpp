@@ -31,9 +31,11 @@ ReminderRow pending_row(const Call& call, const Task& task, Instant remind_at) {
 }
 
 void record_skipped(storage::Tx& tx, const Call& call, const Task& task, Instant remind_at, SkipReason reason) {
-  const ReminderRow row = pending_row(call, task, remind_at);
+  ReminderRow row = pending_row(call, task, remind_at);
   tx.claim_reminder(row);
-  tx.settle_reminder(row.claim_id, ReminderState::skipped, reason, std::nullopt, std::nullopt);
+  row.state = ReminderState::skipped;
+  row.reason = reason;
+  tx.settle_reminder(row);
 }
 
 bool too_late(Instant due_date, Instant now) { return now > due_date + limits::reminder_too_late_after; }
@@ -54,7 +56,7 @@ PlannedReminder plan_reminder(storage::ReadTx& tx, const Task& task, const User&
   if (!task.due || task.completed() || task.deleted_at) return {};
   if (task.due->at <= now) return {};  // past when it is set: raises nothing
   if (!is_new) {
-    const auto row = tx.find_reminder(task.id, task.due->at);
+    const auto row = tx.find_reminder(task.user_id, task.id, task.due->at);
     if (row && row->state != ReminderState::skipped) return {};  // told, or about to be
     if (row && row->reason == SkipReason::reminders_off && !user.preferences.reminders_enabled) return {};
   }
@@ -99,15 +101,23 @@ void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& 
   const auto user = tx.find_user(event.user_id);
   if (!user) return;  // gone, and the ledger with them
   const auto task = tx.find_task(event.user_id, event.task_id);
+  ReminderRow row;
+  row.user_id = event.user_id;
+  row.task_id = event.task_id;
+  row.due_date = event.due_date;
+  row.claim_id = event.claim_id;
   if (const auto reason = reason_to_skip(task, *user, event.due_date, system.now)) {
-    tx.settle_reminder(event.claim_id, ReminderState::skipped, reason, std::nullopt, std::nullopt);
+    row.state = ReminderState::skipped;
+    row.reason = reason;
+    tx.settle_reminder(row);
     return;
   }
   Notification notification;
   notification.id = system.ids->next();
-  if (!tx.settle_reminder(event.claim_id, ReminderState::sent, std::nullopt, system.now, notification.id)) {
-    return;  // done already: a duplicate
-  }
+  row.state = ReminderState::sent;
+  row.delivered_at = system.now;
+  row.notification_id = notification.id;
+  if (!tx.settle_reminder(row)) return;  // done already: a duplicate
   ReminderWords words = word_reminder(*task, zone_of(*user), system.now);
   notification.user_id = event.user_id;
   notification.type = NotificationType::reminder;

@@ -70,7 +70,7 @@ class ReadTx {
 
   virtual std::vector<TaskKey> due_reminders(Instant now, int limit) = 0;  // remind_at ≤ now, earliest first
   virtual std::optional<Instant> next_reminder_at() = 0;
-  virtual std::optional<ReminderRow> find_reminder(const Uuid& task_id, Instant due_date) = 0;
+  virtual std::optional<ReminderRow> find_reminder(const Uuid& user_id, const Uuid& task_id, Instant due_date) = 0;
   virtual std::vector<ReminderRow> list_reminders(const Uuid& user_id, const Uuid& task_id) = 0;  // by due date
 
   virtual std::vector<Notification> list_notifications(const NotificationQuery& query) = 0;
@@ -132,9 +132,9 @@ class Tx : public ReadTx {
 
   // Inserts, or makes a skipped row of the same task and due date pending again (new claim, id kept).
   virtual void claim_reminder(const ReminderRow& row) = 0;
-  // Pending rows only, by their claim; false when there is none.
-  virtual bool settle_reminder(const Uuid& claim_id, ReminderState state, std::optional<SkipReason> reason,
-                               std::optional<Instant> delivered_at, std::optional<Uuid> notification_id) = 0;
+  // Writes state, reason, delivered_at and notification_id of the ledger row of the task and due date where that is pending
+  // under the same claim_id; false when there is none.
+  virtual bool settle_reminder(const ReminderRow& row) = 0;
 
   virtual void insert_notification(const Notification& notification) = 0;
   // The notification as it is now; none when it is not the user's. Reading twice keeps the first read_at.
