@@ -1,0 +1,147 @@
+#include "pipeline/embedded_bus.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "observability/log.h"
+
+namespace todo::pipeline {
+namespace {
+
+constexpr std::chrono::milliseconds retry_delay_min{1'000};
+constexpr std::chrono::milliseconds retry_delay_max{5 * 60 * 1'000};
+
+std::size_t index_of(Topic topic) { return static_cast<std::size_t>(topic); }
+
+// Ids are UUIDv7: their first 48 bits say when the event was made.
+Instant made_at(const Uuid& event_id) {
+  std::int64_t ms = 0;
+  for (std::size_t i = 0; i < 6; ++i) ms = ms * 256 + event_id.bytes[i];
+  return instant_from_ms(ms);
+}
+
+}  // namespace
+
+std::chrono::milliseconds retry_delay(int attempts, double random_0_to_1) {
+  const int doublings = std::clamp(attempts - 1, 0, 20);
+  const auto whole = std::min(retry_delay_min * (std::int64_t{1} << doublings), retry_delay_max);
+  return std::chrono::milliseconds{
+      static_cast<std::int64_t>(static_cast<double>(whole.count()) * (1.0 - random_0_to_1 / 2))};
+}
+
+EmbeddedBus::EmbeddedBus(const service::Consumers& consumers, const Clock& clock,
+                         metrics::Registry& metrics)
+    : consumers_(consumers),
+      clock_(clock),
+      waiting_(
+          metrics.gauge("todo_outbox_events", "Events in the outbox when the bus last looked")) {
+  for (const Topic topic : {Topic::audit, Topic::reminders, Topic::task_completed}) {
+    const metrics::Labels labels{{"topic", std::string(to_string(topic))}};
+    probes_[index_of(topic)] = {
+        &metrics.counter("todo_events_applied_total", "Events applied", labels),
+        &metrics.counter("todo_events_failed_total", "Attempts to apply an event that failed",
+                         labels),
+        &metrics.counter("todo_events_dead_total", "Events put among the dead letters", labels),
+        &metrics.histogram("todo_event_lag_seconds", "From an event being made to its effect",
+                           metrics::latency_buckets(), labels)};
+  }
+}
+
+storage::BusProgress EmbeddedBus::step(storage::Tx& tx, int events_max) {
+  const Instant now = clock_.now();
+  storage::BusProgress progress;
+  while (progress.events < events_max) {
+    const auto rows = tx.list_outbox(now, events_max - progress.events);
+    if (rows.empty()) break;
+    apply(tx, rows, now);
+    progress.events += static_cast<int>(rows.size());
+  }
+  progress.next_retry_at = tx.next_outbox_retry_at(now);
+  const bool some_left = progress.events >= events_max || progress.next_retry_at;
+  waiting_.set(some_left ? static_cast<double>(tx.outbox_depth().rows) : 0);
+  return progress;
+}
+
+void EmbeddedBus::apply(storage::Tx& tx, const std::vector<storage::OutboxRow>& rows, Instant now) {
+  std::vector<const storage::OutboxRow*> audit;
+  for (const storage::OutboxRow& row : rows) {
+    if (row.event.topic == Topic::audit) {
+      audit.push_back(&row);
+    } else {
+      apply_one(tx, row, now);
+    }
+  }
+  if (audit.empty() || apply_audit_together(tx, audit, now)) return;
+  // One of them stands in the way of the others: find out which.
+  for (const storage::OutboxRow* row : audit) apply_one(tx, *row, now);
+}
+
+bool EmbeddedBus::apply_audit_together(storage::Tx& tx,
+                                       const std::vector<const storage::OutboxRow*>& rows,
+                                       Instant now) {
+  std::vector<const OutboxEvent*> events;
+  events.reserve(rows.size());
+  for (const storage::OutboxRow* row : rows) {
+    if (made_at(row->event.id) + limits::event_age_max < now) return false;
+    events.push_back(&row->event);
+  }
+  const auto applied = tx.nested([&] { consumers_.consume_audit(tx, events); });
+  if (!applied) return false;
+  for (const storage::OutboxRow* row : rows) succeeded(tx, *row, now);
+  return true;
+}
+
+void EmbeddedBus::apply_one(storage::Tx& tx, const storage::OutboxRow& row, Instant now) {
+  if (row.event.topic == Topic::audit && made_at(row.event.id) + limits::event_age_max < now) {
+    put_off(tx, row, "older than 30 days", true, now);
+    return;
+  }
+  bool hopeless = false;
+  const auto applied = tx.nested([&] {
+    try {
+      consumers_.consume(tx, row.event);
+    } catch (const service::Undeliverable&) {
+      hopeless = true;
+      throw;
+    }
+  });
+  if (applied) {
+    succeeded(tx, row, now);
+  } else {
+    put_off(tx, row, applied.error(), hopeless, now);
+  }
+}
+
+void EmbeddedBus::succeeded(storage::Tx& tx, const storage::OutboxRow& row, Instant now) {
+  tx.delete_outbox(row.event.id);
+  TopicProbe& probe = probes_[index_of(row.event.topic)];
+  probe.applied->add();
+  probe.lag_seconds->observe(
+      std::max(0.0, std::chrono::duration<double>(now - made_at(row.event.id)).count()));
+}
+
+void EmbeddedBus::put_off(storage::Tx& tx, const storage::OutboxRow& row, const std::string& why,
+                          bool hopeless, Instant now) {
+  const int attempts = row.attempts + 1;
+  TopicProbe& probe = probes_[index_of(row.event.topic)];
+  probe.failed->add();
+  const auto level =
+      hopeless || attempts >= limits::event_attempts_max ? log::Level::error : log::Level::warning;
+  log::write(level,
+             level == log::Level::error ? "an event went to the dead letters"
+                                        : "an event is tried again later",
+             {{"topic", to_string(row.event.topic)},
+              {"event_id", row.event.id.to_string()},
+              {"attempts", attempts},
+              {"reason", why}});
+  if (level == log::Level::error) {
+    probe.dead->add();
+    tx.bury(
+        {row.event.id, row.event.topic, row.event.user_id, row.event.event, why, attempts, now});
+    return;
+  }
+  const double random = std::uniform_real_distribution<double>(0, 1)(random_);
+  tx.retry_outbox(row.event.id, attempts, now + retry_delay(attempts, random));
+}
+
+}  // namespace todo::pipeline

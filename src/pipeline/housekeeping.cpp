@@ -1,0 +1,179 @@
+#include "pipeline/housekeeping.h"
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "observability/log.h"
+#include "service/accounts.h"
+#include "service/audit.h"
+
+namespace todo::pipeline {
+namespace {
+
+constexpr std::chrono::milliseconds pause{30'000};
+constexpr std::chrono::hours hour{1};
+constexpr std::chrono::hours day{24};
+constexpr int users_per_round = 100;
+constexpr int heads_per_line = 50;
+// Small enough not to hold up the requests that wait behind it.
+constexpr int purge_rows_per_unit = limits::rows_per_unit_max / 2;
+
+// Now and then, and at once when the clock was set back.
+bool is_due(Instant now, Instant& at, std::chrono::hours every) {
+  if (now < at && at <= now + every) return false;
+  at = now + every;
+  return true;
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(storage::Store& store, const Clock& clock, IdGenerator& ids,
+                           const AuditKeys& keys, service::ReminderHint& hint,
+                           std::chrono::seconds audit_retention)
+    : store_(store),
+      clock_(clock),
+      ids_(ids),
+      keys_(keys),
+      hint_(hint),
+      audit_retention_(audit_retention) {}
+
+void Housekeeping::start() {
+  worker_.start([this] { return round(); });
+}
+
+std::chrono::milliseconds Housekeeping::round() {
+  recompute();
+  purge_users();
+  const Instant now = clock_.now();
+  if (is_due(now, hourly_at_, hour)) retain();
+  if (is_due(now, daily_at_, day)) {
+    const std::int64_t archived = archive_audit();
+    if (archived > 0) log::info("audit entries were archived", {{"count", archived}});
+    publish_heads();
+  }
+  return pause;
+}
+
+bool Housekeeping::write(storage::WriteUnit unit) {
+  return !worker_.stopping() &&
+         store_.write_and_wait(std::move(unit)) == storage::Outcome::committed;
+}
+
+void Housekeeping::recompute() {
+  std::vector<Uuid> users;
+  store_.read_and_wait(
+      [&](storage::ReadTx& tx) { users = tx.users_with_recompute_job(users_per_round); });
+  for (const Uuid& user_id : users) {
+    bool ended = false;
+    while (!ended) {
+      service::Call call;
+      call.user_id = user_id;
+      call.now = clock_.now();
+      call.ids = &ids_;
+      call.reminders = &hint_;
+      const bool written = write([&](storage::Tx& tx) {
+        ended = service::continue_recompute(tx, call);
+        return storage::Verdict::commit;
+      });
+      if (!written) break;
+    }
+  }
+}
+
+void Housekeeping::purge_users() {
+  std::vector<Uuid> users;
+  store_.read_and_wait([&](storage::ReadTx& tx) { users = tx.users_to_purge(users_per_round); });
+  for (const Uuid& user_id : users) {
+    bool ended = false;
+    while (!ended) {
+      const bool written = write([&](storage::Tx& tx) {
+        ended = tx.purge_user(user_id, purge_rows_per_unit);
+        return storage::Verdict::commit;
+      });
+      if (!written) break;
+    }
+    if (ended) log::info("a deleted account's data is gone", {{"user_id", user_id.to_string()}});
+  }
+}
+
+void Housekeeping::retain() {
+  const Instant now = clock_.now();
+  using Purge = std::function<int(storage::Tx&)>;
+  const std::vector<Purge> purges{
+      [now](storage::Tx& tx) {
+        return tx.purge_deleted_tasks(now - limits::deleted_task_kept, purge_rows_per_unit);
+      },
+      [now](storage::Tx& tx) {
+        return tx.purge_notifications(now - limits::notification_purged_after, purge_rows_per_unit);
+      },
+      [now](storage::Tx& tx) { return tx.purge_sessions(now, purge_rows_per_unit); },
+      [now](storage::Tx& tx) {
+        return tx.purge_idempotency_keys(now - limits::idempotency_kept, purge_rows_per_unit);
+      },
+  };
+  for (const Purge& purge : purges) {
+    int gone = purge_rows_per_unit;
+    while (gone >= purge_rows_per_unit) {
+      const bool written = write([&](storage::Tx& tx) {
+        gone = purge(tx);
+        return gone > 0 ? storage::Verdict::commit : storage::Verdict::roll_back;
+      });
+      if (!written) break;
+    }
+  }
+}
+
+std::vector<storage::AuditChain> Housekeeping::chains_after(std::optional<Uuid> user) {
+  std::vector<storage::AuditChain> chains;
+  store_.read_and_wait(
+      [&](storage::ReadTx& tx) { chains = tx.audit_chains(user, users_per_round); });
+  return chains;
+}
+
+std::int64_t Housekeeping::archive_audit() {
+  std::int64_t total = 0;
+  const Instant before = clock_.now() - audit_retention_;
+  for (auto chains = chains_after(std::nullopt); !chains.empty() && !worker_.stopping();
+       chains = chains_after(chains.back().user_id)) {
+    for (const storage::AuditChain& chain : chains) {
+      int archived = 1;
+      while (archived > 0) {
+        archived = 0;
+        const bool written = write([&](storage::Tx& tx) {
+          archived =
+              service::archive_segment(tx, keys_, chain.user_id, before, limits::rows_per_unit_max);
+          return archived > 0 ? storage::Verdict::commit : storage::Verdict::roll_back;
+        });
+        if (!written) break;
+        total += archived;
+      }
+    }
+  }
+  return total;
+}
+
+void Housekeeping::publish_heads() {
+  // Whoever keeps the log can tell whether a whole chain was set back.
+  std::string line;
+  int on_line = 0;
+  const auto flush = [&] {
+    if (on_line > 0) log::info("audit heads", {{"heads", line}});
+    line.clear();
+    on_line = 0;
+  };
+  for (auto chains = chains_after(std::nullopt); !chains.empty() && !worker_.stopping();
+       chains = chains_after(chains.back().user_id)) {
+    for (const storage::AuditChain& chain : chains) {
+      if (chain.head.seq == 0) continue;
+      const std::string_view hash(reinterpret_cast<const char*>(chain.head.hash.data()),
+                                  chain.head.hash.size());
+      line += fmt::format("{}{}:{}:{}", on_line > 0 ? " " : "", chain.user_id.to_string(),
+                          chain.head.seq, to_hex(hash));
+      if (++on_line == heads_per_line) flush();
+    }
+  }
+  flush();
+}
+
+}  // namespace todo::pipeline

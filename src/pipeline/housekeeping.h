@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "domain/audit_entry.h"
+#include "pipeline/worker.h"
+#include "service/call.h"
+#include "storage/store.h"
+
+namespace todo::pipeline {
+
+// Work that is cut into units and can wait: recomputations and deletions under way, retention, the
+// archive of the audit trail and the daily publication of its heads. Every part goes on where it
+// was after a crash.
+class Housekeeping {
+ public:
+  Housekeeping(storage::Store& store, const Clock& clock, IdGenerator& ids, const AuditKeys& keys,
+               service::ReminderHint& hint, std::chrono::seconds audit_retention);
+  void start();
+  void wake() { worker_.wake(); }
+  void stop() { worker_.stop(); }
+
+  // Archives what is older than the retention, all users'; how many entries. For the subcommand and
+  // the daily round.
+  std::int64_t archive_audit();
+
+ private:
+  std::chrono::milliseconds round();
+  void recompute();
+  void purge_users();
+  void retain();
+  void publish_heads();
+  bool write(storage::WriteUnit unit);
+  std::vector<storage::AuditChain> chains_after(std::optional<Uuid> user);
+
+  storage::Store& store_;
+  const Clock& clock_;
+  IdGenerator& ids_;
+  const AuditKeys& keys_;
+  service::ReminderHint& hint_;
+  const std::chrono::seconds audit_retention_;
+  Instant hourly_at_{};
+  Instant daily_at_{};
+  Worker worker_;
+};
+
+}  // namespace todo::pipeline
