@@ -365,6 +365,9 @@ Session::Session(std::shared_ptr<Core> its_core, Shard& its_shard)
     : core(std::move(its_core)), shard(its_shard), socket(its_shard.loop->executor()) {}
 
 Session::~Session() {
+  // Now, not with the base classes: the lists may end together with `core`.
+  Hook<InShard>::unlink();
+  disarm();
   if (counted) --core->connections;
 }
 
