@@ -27,7 +27,7 @@ class Router {
 
  private:
   struct Node {
-    std::string segment;  // empty: the parameter
+    std::string segment;  // “{}”: the parameter
     std::vector<std::unique_ptr<Node>> children;
     std::vector<std::pair<net::Method, int>> routes;
   };
