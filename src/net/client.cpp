@@ -3,6 +3,7 @@
 #include <exception>
 #include <string_view>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
@@ -55,15 +56,16 @@ std::string request_text(const std::string& host, std::uint16_t port, Method met
   std::string text(to_string(method));
   text +=
       " " + target + " HTTP/1.1\r\nHost: " + authority(host, port) + "\r\nConnection: close\r\n";
-  for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : headers)
+    text.append(name).append(": ").append(value).append("\r\n");
   const bool has_body =
       !body.empty() || method == Method::post || method == Method::put || method == Method::patch;
   if (has_body) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   return text + "\r\n" + body;
 }
 
-asio::awaitable<Socket> connect(std::string host, std::uint16_t port) {
-  const auto executor = co_await asio::this_coro::executor;
+asio::awaitable<Socket> connect(asio::any_io_executor executor, std::string host,
+                                std::uint16_t port) {
   if (host.starts_with(unix_prefix)) {
     asio::local::stream_protocol::socket socket(executor);
     const asio::local::stream_protocol::endpoint endpoint(host.substr(unix_prefix.size()));
@@ -86,8 +88,8 @@ asio::awaitable<Socket> connect(std::string host, std::uint16_t port) {
   co_return Socket(std::move(socket));
 }
 
-asio::awaitable<ClientResponse> call(const Call& call) {
-  Socket socket = co_await connect(call.host, call.port);
+asio::awaitable<ClientResponse> perform(asio::any_io_executor executor, const Call& call) {
+  Socket socket = co_await connect(executor, call.host, call.port);
   // A server may answer and close before it has read everything (413): its answer counts then, not
   // the failed write.
   error_code write_error;
@@ -118,9 +120,9 @@ asio::awaitable<ClientResponse> call(const Call& call) {
   co_return answer;
 }
 
-std::string described(std::exception_ptr failure) {
+std::string described(const std::exception_ptr& failure) {
   try {
-    std::rethrow_exception(std::move(failure));
+    std::rethrow_exception(failure);
   } catch (const system_error& error) {
     return error.code().message();
   } catch (const std::exception& error) {
@@ -143,7 +145,7 @@ std::expected<ClientResponse, std::string> fetch(
     Outcome outcome = std::unexpected(std::string());
     bool done = false;
     asio::io_context context(1);
-    auto keep = [&outcome, &done, &lead](std::exception_ptr failure, ClientResponse answer) {
+    auto keep = [&outcome, &done, &lead](const std::exception_ptr& failure, ClientResponse answer) {
       done = true;
       if (failure) {
         outcome = std::unexpected(lead + described(failure));
@@ -151,7 +153,7 @@ std::expected<ClientResponse, std::string> fetch(
         outcome = std::move(answer);
       }
     };
-    asio::co_spawn(context, call(what), std::move(keep));
+    asio::co_spawn(context, perform(context.get_executor(), what), std::move(keep));
     context.run_for(timeout);
     if (done) return outcome;
     return std::unexpected(lead + "nothing within " + std::to_string(timeout.count()) + " ms");

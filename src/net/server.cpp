@@ -18,6 +18,7 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+#include <tuple>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -180,7 +181,7 @@ class SlotBase {
  public:
   bool settled() const { return settled_; }
 
-  void settle(IoExecutor executor) {
+  void settle(const IoExecutor& executor) {
     if (std::exchange(settled_, true) || !waiter_) return;
     // Not resumed at once: the one who calls back need not expect to be called meanwhile.
     asio::post(executor, std::exchange(waiter_, nullptr));
@@ -322,6 +323,8 @@ struct Core : std::enable_shared_from_this<Core> {
   Core(IoThreads& threads, Handler& its_handler, ServerOptions its_options);
 
   std::expected<void, std::string> listen();
+  error_code bind_address(const Protocol::endpoint& endpoint);
+  error_code bind_path(const Protocol::endpoint& endpoint);
   std::expected<void, std::string> start();
   void close_acceptor();
   bool on_every_shard(const std::function<void(Shard&)>& task);
@@ -418,7 +421,7 @@ void Session::close() {
   closed = true;
   disarm();
   error_code ignored;
-  socket.close(ignored);
+  std::ignore = socket.close(ignored);
   if (awaited != nullptr) awaited->settle(shard.loop->executor());
 }
 
@@ -823,7 +826,9 @@ Task<bool> send_stream(Session& s, std::shared_ptr<BodySource> source, Framing f
     if (!slot->value) {
       // Where the end of the connection is the end of the body, only a reset tells the difference.
       error_code ignored;
-      if (framing == Framing::until_close) s.socket.set_option(Socket::linger(true, 0), ignored);
+      if (framing == Framing::until_close) {
+        std::ignore = s.socket.set_option(Socket::linger(true, 0), ignored);
+      }
       co_return false;
     }
     const std::optional<std::string>& piece = *slot->value;
@@ -939,7 +944,7 @@ Task<bool> serve(Session& s) {
 // (RFC 9112, section 9.6).
 Task<void> linger(Session& s) {
   error_code error;
-  s.socket.shutdown(Socket::shutdown_send, error);
+  std::ignore = s.socket.shutdown(Socket::shutdown_send, error);
   s.arm(Limit::linger);
   std::size_t bytes = 0;
   for (bool open = !error; open && bytes < linger_bytes_max;) {
@@ -1010,7 +1015,7 @@ void Shard::close_all() {
 void Shard::wake_idle() {
   for (Session& session : sessions) {
     error_code ignored;
-    if (session.idle) session.socket.cancel(ignored);
+    if (session.idle) std::ignore = session.socket.cancel(ignored);
   }
 }
 
@@ -1029,7 +1034,7 @@ void Shard::start_ticking(std::shared_ptr<Core> keep_alive) {
         late.disarm();
         late.timed_out = true;
         error_code ignored;
-        late.socket.cancel(ignored);
+        std::ignore = late.socket.cancel(ignored);
       }
     }
     start_ticking(keep_alive);
@@ -1077,11 +1082,11 @@ void hand_over(Core& core, std::shared_ptr<Session> session, const Protocol::end
   ++core.connections;
   session->counted = true;
   error_code error;
-  session->socket.non_blocking(true, error);
-  if (error) return;
+  if (session->socket.non_blocking(true, error)) return;
   session->peer = peer_name(peer);
   if (core.socket_path.empty()) {
-    session->socket.set_option(asio::ip::tcp::no_delay(true), error);  // an answer is whole
+    // An answer is written whole, so there is nothing for the system to wait for.
+    std::ignore = session->socket.set_option(asio::ip::tcp::no_delay(true), error);
   }
   Shard& shard = session->shard;
   if (shard.loop->is_current()) {
@@ -1140,8 +1145,7 @@ void remove_stale_socket(const Protocol::endpoint& endpoint, const std::string& 
   asio::io_context context;
   Protocol::socket probe(context);
   error_code error;
-  probe.connect(endpoint, error);
-  if (error == asio::error::connection_refused) unlink(path.c_str());
+  if (probe.connect(endpoint, error) == asio::error::connection_refused) unlink(path.c_str());
 }
 
 Core::Core(IoThreads& threads, Handler& its_handler, ServerOptions its_options)
@@ -1154,27 +1158,33 @@ Core::Core(IoThreads& threads, Handler& its_handler, ServerOptions its_options)
   if (options.host.starts_with(unix_prefix)) socket_path = options.host.substr(unix_prefix.size());
 }
 
+error_code Core::bind_address(const Protocol::endpoint& endpoint) {
+  error_code error;
+  error = acceptor->set_option(asio::socket_base::reuse_address(true), error);
+  return error ? error : acceptor->bind(endpoint, error);
+}
+
+// The socket is its owner's from its first moment on, hence the mask.
+error_code Core::bind_path(const Protocol::endpoint& endpoint) {
+  remove_stale_socket(endpoint, socket_path);
+  error_code error;
+  const mode_t mask = umask(077);
+  error = acceptor->bind(endpoint, error);
+  umask(mask);
+  if (error) return error;
+  chmod(socket_path.c_str(), 0600);
+  lstat(socket_path.c_str(), &socket_file);
+  return error;
+}
+
 std::expected<void, std::string> Core::listen() {
   const auto endpoint = endpoint_of(options.host, options.port);
   if (!endpoint) return std::unexpected(endpoint.error());
   error_code error;
   acceptor.emplace(shards.front()->loop->executor());
-  acceptor->open(endpoint->protocol(), error);
-  if (!error && socket_path.empty()) {
-    acceptor->set_option(asio::socket_base::reuse_address(true), error);
-  }
-  if (!error && socket_path.empty()) acceptor->bind(*endpoint, error);
-  if (!error && !socket_path.empty()) {
-    remove_stale_socket(*endpoint, socket_path);
-    const mode_t mask = umask(077);
-    acceptor->bind(*endpoint, error);
-    umask(mask);
-    if (!error) {
-      chmod(socket_path.c_str(), 0600);
-      lstat(socket_path.c_str(), &socket_file);
-    }
-  }
-  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+  error = acceptor->open(endpoint->protocol(), error);
+  if (!error) error = socket_path.empty() ? bind_address(*endpoint) : bind_path(*endpoint);
+  if (!error) error = acceptor->listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     acceptor.reset();
     return std::unexpected(error.message());
@@ -1214,7 +1224,7 @@ std::expected<void, std::string> Core::start() {
 void Core::close_acceptor() {
   if (!acceptor || !acceptor->is_open()) return;
   error_code ignored;
-  acceptor->close(ignored);
+  std::ignore = acceptor->close(ignored);
   accept_pauses->cancel();
   // Not the socket that a successor has put in its place.
   struct stat file{};

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "app/config.h"
+#include "app/operations.h"
+
+namespace todo::app {
+
+enum class Command { serve, migrate, check_config, operation, healthcheck, version };
+
+// What the program was asked to do.
+struct CommandLine {
+  Command command = Command::serve;
+  Config config;
+  Operation operation;         // with Command::operation
+  bool needs_password = false;  // read from standard input
+};
+
+// Text to print, and the exit code to end with: help (0) or a mistake (2, on standard error).
+struct Notice {
+  std::string text;
+  int exit_code = 0;
+};
+
+// Flags win over environment variables.
+std::variant<CommandLine, Notice> parse_command_line(int argc, const char* const* argv, const Lookup& environment);
+
+}  // namespace todo::app

@@ -1,0 +1,100 @@
+#include "app/control.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "net/client.h"
+
+namespace todo::app {
+namespace {
+
+// A verification of many chains takes as long as it takes.
+constexpr std::chrono::hours operation_limit{2};
+
+net::Response answer(int status, std::string body) {
+  net::Response response;
+  response.status = status;
+  response.body = std::move(body);
+  response.with("Content-Type", "application/json");
+  return response;
+}
+
+}  // namespace
+
+struct ControlHandler::Impl {
+  struct Job {
+    Operation operation;
+    Executor* executor;
+    net::Reply reply;
+  };
+
+  explicit Impl(OperationContext c) : context(std::move(c)), worker([this] { run(); }) {}
+
+  void run() {
+    for (;;) {
+      Job job;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return stopping || !jobs.empty(); });
+        if (stopping) return;
+        job = std::move(jobs.front());
+        jobs.pop_front();
+      }
+      const OperationResult result = run_operation(context, job.operation);
+      std::vector<Executor::Function> functions;
+      functions.emplace_back([reply = std::move(job.reply), body = result_json(result)]() mutable { reply(answer(200, std::move(body))); });
+      job.executor->post(std::move(functions));
+    }
+  }
+
+  OperationContext context;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Job> jobs;
+  bool stopping = false;
+  std::thread worker;
+};
+
+ControlHandler::ControlHandler(OperationContext context) : impl_(std::make_unique<Impl>(std::move(context))) {}
+
+ControlHandler::~ControlHandler() { stop(); }
+
+void ControlHandler::handle(const net::Request& request, Executor& executor, net::Reply reply) {
+  auto operation = request.method == net::Method::post && request.path == "/operations" ? parse_operation(request.body) : std::nullopt;
+  if (!operation) return reply(refuse(400, "not an operation"));
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (!impl_->stopping) {
+      impl_->jobs.push_back({std::move(*operation), &executor, std::move(reply)});
+      impl_->changed.notify_one();
+      return;
+    }
+  }
+  reply(refuse(503, "the server is stopping"));
+}
+
+net::Response ControlHandler::refuse(int status, std::string_view why) {
+  return answer(status, result_json({1, std::string(why) + "\n"}));
+}
+
+void ControlHandler::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->changed.notify_one();
+  if (impl_->worker.joinable()) impl_->worker.join();
+}
+
+std::expected<OperationResult, std::string> send_operation(const std::string& socket_path, const Operation& operation) {
+  const auto response = net::fetch("unix:" + socket_path, 0, net::Method::post, "/operations", operation_json(operation),
+                                   {{"Host", "localhost"}, {"Content-Type", "application/json"}}, operation_limit);
+  if (!response) return std::unexpected(response.error());
+  auto result = parse_result(response->body);
+  if (!result) return std::unexpected("the server's answer is not understood: is it of another version?");
+  return *result;
+}
+
+}  // namespace todo::app

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "app/data_directory.h"
+#include "app/operations.h"
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "domain/audit_entry.h"
+#include "observability/metrics.h"
+#include "pipeline/embedded_bus.h"
+#include "pipeline/housekeeping.h"
+#include "pipeline/reminder_timer.h"
+#include "service/consumers.h"
+#include "storage/store.h"
+
+namespace todo::app {
+
+// What the server and the subcommands have in common: the data directory, locked, its keys, the database, and what works on it.
+// Members are in the order of their making; they go in the other.
+class Core {
+ public:
+  // Fails with a sentence: another process serves the directory, the database is not ours …
+  static std::expected<std::unique_ptr<Core>, std::string> open(const Config& config);
+  ~Core();
+
+  // The bus and the timers begin to work.
+  void start();
+  // Timers off, what is queued is committed, the database closes. Idempotent.
+  void stop();
+  OperationContext operation_context();
+
+  const Config config;
+  DataDirectory directory;
+  FileLock lock;
+  SystemClock clock;
+  Uuid7Generator ids{clock};
+  metrics::Registry metrics;
+  std::vector<std::string> jwt_secrets;
+  AuditKeys audit_keys;
+  std::unique_ptr<storage::Store> store;
+  std::unique_ptr<pipeline::ReminderTimer> reminders;
+  std::unique_ptr<service::Consumers> consumers;
+  std::unique_ptr<pipeline::EmbeddedBus> bus;
+  std::unique_ptr<pipeline::Housekeeping> housekeeping;
+
+ private:
+  Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt, const std::vector<std::string>& audit);
+};
+
+}  // namespace todo::app

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "domain/audit_entry.h"
+#include "storage/store.h"
+
+namespace todo::app {
+
+// What a subcommand asks of the data: done in this process when it holds the database, else sent to the server that does.
+struct Operation {
+  std::string name;  // "reminders run", "audit verify", "events dead list", "backup", "user add" …
+  std::vector<std::string> arguments;
+  std::string user;          // --user: an email; empty: everyone
+  std::string display_name;  // --name
+  std::string timezone;      // --timezone
+  std::string password;      // never on the command line
+  bool all = false;          // --all
+};
+
+struct OperationResult {
+  int exit_code = 0;
+  std::string output;  // for standard output, or standard error when exit_code is not 0
+};
+
+// The parts an operation works with. The callbacks may be empty.
+struct OperationContext {
+  storage::Store& store;
+  const Clock& clock;
+  IdGenerator& ids;
+  const AuditKeys& audit_keys;
+  std::function<OperationResult()> run_reminders;
+  std::function<std::int64_t()> archive_audit;
+  std::function<void(const std::optional<Uuid>&)> forget_credentials;  // of one user, or everybody's
+};
+
+// Runs it, on the calling thread, which waits. Never throws.
+OperationResult run_operation(const OperationContext& context, const Operation& operation);
+
+std::string operation_json(const Operation& operation);
+std::optional<Operation> parse_operation(std::string_view json);
+std::string result_json(const OperationResult& result);
+std::optional<OperationResult> parse_result(std::string_view json);
+
+}  // namespace todo::app

@@ -1,0 +1,204 @@
+#include "app/server.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "app/control.h"
+#include "app/core.h"
+#include "http/api.h"
+#include "net/server.h"
+#include "observability/log.h"
+#include "service/passwords.h"
+
+namespace todo::app {
+namespace {
+
+// All of a stop, the wait before it not counted.
+constexpr std::chrono::seconds stop_limit{20};
+constexpr std::chrono::seconds drain_limit{12};
+constexpr int io_threads_max = 4;
+
+// Connections are files: as many as the system allows.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// /metrics, for the cluster.
+class MetricsHandler final : public net::Handler {
+ public:
+  explicit MetricsHandler(metrics::Registry& metrics) : metrics_(metrics) {}
+
+  void handle(const net::Request& request, Executor&, net::Reply reply) override {
+    if (request.path != "/metrics") return reply(refuse(404, "only /metrics is here"));
+    if (request.method != net::Method::get && request.method != net::Method::head) return reply(refuse(405, "GET only"));
+    net::Response response;
+    response.body = metrics_.text();
+    response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    reply(std::move(response));
+  }
+
+  net::Response refuse(int status, std::string_view why) override {
+    net::Response response;
+    response.status = status;
+    response.body = std::string(why) + "\n";
+    response.with("Content-Type", "text/plain; charset=utf-8");
+    if (status == 405) response.with("Allow", "GET, HEAD");
+    return response;
+  }
+
+ private:
+  metrics::Registry& metrics_;
+};
+
+// Everything that listens. Members are in the order of their making.
+class Running {
+ public:
+  explicit Running(Core& core)
+      : core_(core),
+        jwt_(core.jwt_secrets),
+        passwords_(core.metrics),
+        threads_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, io_threads_max)),
+        api_({*core.store, core.clock, core.ids, jwt_, core.audit_keys, passwords_, *core.reminders, core.metrics,
+              [this] { return readiness(); }, [this] { core_.housekeeping->wake(); }},
+             {core.config.registration, core.config.rate_limits, core.config.public_url, core.config.trusted_proxies}),
+        control_handler_(control_context()),
+        metrics_handler_(core.metrics),
+        public_server_(threads_, api_, options(core.config.host, core.config.port)),
+        control_server_(threads_, control_handler_, options("unix:" + core.directory.control_socket(), 0)),
+        metrics_server_(threads_, metrics_handler_, options(core.config.host, core.config.metrics_port)) {}
+
+  std::expected<void, std::string> start() {
+    if (auto started = control_server_.start(); !started) return started;
+    if (core_.config.metrics_port != 0) {
+      if (auto started = metrics_server_.start(); !started) return started;
+    }
+    core_.start();
+    return public_server_.start();
+  }
+
+  std::uint16_t port() const { return public_server_.port(); }
+
+  // The order of docs/architecture.md: first nobody new, then what is under way, then the timers' and the writer's last work.
+  void stop() {
+    stopping_ = true;
+    std::this_thread::sleep_for(core_.config.shutdown_delay);
+    public_server_.drain();
+    core_.reminders->stop();
+    core_.housekeeping->stop();
+    if (!public_server_.wait_drained(drain_limit)) log::warning("some requests were cut off");
+    public_server_.stop();
+    control_handler_.stop();
+    control_server_.stop();
+    metrics_server_.stop();
+    passwords_.stop();
+    core_.store->stop();
+    threads_.stop();
+  }
+
+ private:
+  static net::ServerOptions options(const std::string& host, std::uint16_t port) {
+    net::ServerOptions options;
+    options.host = host;
+    options.port = port;
+    return options;
+  }
+
+  OperationContext control_context() {
+    OperationContext context = core_.operation_context();
+    context.forget_credentials = [this](const std::optional<Uuid>& user_id) {
+      user_id ? api_.forget_user(*user_id) : api_.forget_all();
+    };
+    return context;
+  }
+
+  http::Readiness readiness() {
+    http::Readiness readiness;
+    const storage::StoreHealth health = core_.store->health();
+    const bool database = health.reachable && health.schema_ready;
+    readiness.ready = database && !stopping_;
+    readiness.checks.emplace_back("database", database ? "ok" : health.detail);
+    if (stopping_) readiness.checks.emplace_back("server", "stopping");
+    return readiness;
+  }
+
+  Core& core_;
+  std::atomic<bool> stopping_ = false;
+  http::Jwt jwt_;
+  service::PasswordHasher passwords_;
+  net::IoThreads threads_;
+  http::Api api_;
+  ControlHandler control_handler_;
+  MetricsHandler metrics_handler_;
+  net::Server public_server_;
+  net::Server control_server_;
+  net::Server metrics_server_;
+};
+
+// A stop that hangs is ended; what was acknowledged is on the disk anyway. A second signal ends it at once.
+void guard_stop(const sigset_t& signals) {
+  std::thread([signals] {
+    timespec limit{};
+    limit.tv_sec = stop_limit.count();
+    const int signal = sigtimedwait(&signals, nullptr, &limit);
+    log::error(signal > 0 ? "stopped at once by a second signal" : "the stop took too long and was cut off");
+    log::flush();
+    std::_Exit(EXIT_FAILURE);
+  }).detach();
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+  const auto began = std::chrono::steady_clock::now();
+  const sigset_t signals = stop_signals();
+  // Blocked here, before any thread is made: only the wait below takes them.
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_file_limit();
+
+  auto core = Core::open(config);
+  if (!core) {
+    log::error("cannot start", {{"error", core.error()}});
+    return EXIT_FAILURE;
+  }
+  Running running(**core);
+  if (auto started = running.start(); !started) {
+    log::error("cannot start", {{"error", started.error()}});
+    running.stop();
+    return EXIT_FAILURE;
+  }
+  const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  const std::string host = config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
+  log::info("ready", {{"url", fmt::format("http://{}:{}", host, running.port())},
+                      {"data_dir", config.data_dir},
+                      {"version", version()},
+                      {"start_ms", took}});
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  guard_stop(signals);
+  running.stop();
+  (*core)->stop();
+  log::info("stopped");
+  log::flush();
+  return EXIT_SUCCESS;
+}
+
+}  // namespace todo::app

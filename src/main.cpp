@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+#include <sodium.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "app/command_line.h"
+#include "app/control.h"
+#include "app/core.h"
+#include "app/server.h"
+#include "net/client.h"
+#include "observability/log.h"
+#include "storage/sqlite/sqlite_store.h"
+
+namespace todo::app {
+namespace {
+
+constexpr std::chrono::seconds healthcheck_limit{5};
+
+int say(const std::string& text, int exit_code) {
+  std::fputs(text.c_str(), exit_code == 0 ? stdout : stderr);
+  return exit_code;
+}
+
+// One line of standard input, not echoed where it is a terminal.
+std::string read_password() {
+  termios before{};
+  const bool terminal = isatty(STDIN_FILENO) != 0 && tcgetattr(STDIN_FILENO, &before) == 0;
+  if (terminal) {
+    std::fputs("Password: ", stderr);
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &silent);
+  }
+  std::string line;
+  std::getline(std::cin, line);
+  if (terminal) {
+    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    std::fputs("\n", stderr);
+  }
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+// Through the running server where there is one, else in this process.
+int run_operation_anywhere(CommandLine& line) {
+  if (line.needs_password) line.operation.password = read_password();
+  if (auto directory = DataDirectory::open(line.config.data_dir)) {
+    if (auto sent = send_operation(directory->control_socket(), line.operation)) return say(sent->output, sent->exit_code);
+  }
+  // Standard output is for what was asked; only what goes wrong is logged.
+  log::set_level(std::max(line.config.log_level, log::Level::warning));
+  auto core = Core::open(line.config);
+  if (!core) return say(core.error() + "\n", 1);
+  const OperationContext context = (*core)->operation_context();
+  const OperationResult result = run_operation(context, line.operation);
+  (*core)->stop();
+  return say(result.output, result.exit_code);
+}
+
+int migrate(const Config& config) {
+  auto directory = DataDirectory::open(config.data_dir);
+  if (!directory) return say(directory.error() + "\n", 1);
+  auto lock = directory->lock();
+  if (!lock) return say(lock.error() + "\n", 1);
+  storage::sqlite::Options options;
+  options.path = database_path(config, *directory);
+  options.backup_directory = directory->backups_directory();
+  const auto migrated = storage::sqlite::migrate(options);
+  if (!migrated) return say(migrated.error() + "\n", 1);
+  return say(migrated->from == migrated->to ? fmt::format("the schema is {}: nothing to do\n", migrated->to)
+                                            : fmt::format("the schema went from {} to {}\n", migrated->from, migrated->to),
+             0);
+}
+
+int healthcheck(const Config& config) {
+  const std::string host = config.host == "0.0.0.0" || config.host == "::" ? "127.0.0.1" : config.host;
+  const auto response = net::fetch(host, config.port, net::Method::get, "/readyz", "", {{"Host", "localhost"}}, healthcheck_limit);
+  if (!response) return say(response.error() + "\n", 1);
+  return say(response->body + "\n", response->status == 200 ? 0 : 1);
+}
+
+int run(CommandLine line) {
+  log::set_level(line.config.log_level);
+  switch (line.command) {
+    case Command::serve:
+      return serve(line.config);
+    case Command::migrate:
+      return migrate(line.config);
+    case Command::check_config:
+      return say(describe(line.config), 0);
+    case Command::operation:
+      return run_operation_anywhere(line);
+    case Command::healthcheck:
+      return healthcheck(line.config);
+    case Command::version:
+      return say(fmt::format("todo-backend {}\n", version()), 0);
+  }
+  return EXIT_FAILURE;
+}
+
+int start(int argc, const char* const* argv) {
+  if (sodium_init() < 0) return say("libsodium could not start\n", EXIT_FAILURE);
+  auto parsed = parse_command_line(argc, argv, [](std::string_view variable) -> std::optional<std::string> {
+    const char* value = std::getenv(std::string(variable).c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  });
+  if (const auto* notice = std::get_if<Notice>(&parsed)) {
+    // The log is what is read where nobody looks at standard error.
+    if (notice->exit_code != 0) log::error("cannot start", {{"error", notice->text.substr(0, notice->text.find('\n'))}});
+    return say(notice->text, notice->exit_code);
+  }
+  return run(std::move(std::get<CommandLine>(parsed)));
+}
+
+}  // namespace
+}  // namespace todo::app
+
+int main(int argc, char** argv) {
+  try {
+    return todo::app::start(argc, argv);
+  } catch (const std::exception& error) {
+    todo::log::error("the program failed", {{"error", error.what()}});
+    return EXIT_FAILURE;
+  }
+}
