@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <sodium.h>
 #include <termios.h>
 #include <unistd.h>
@@ -6,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+
+#include <fmt/format.h>
 
 #include "app/command_line.h"
 #include "app/control.h"
@@ -49,7 +50,8 @@ std::string read_password() {
 int run_operation_anywhere(CommandLine& line) {
   if (line.needs_password) line.operation.password = read_password();
   if (auto directory = DataDirectory::open(line.config.data_dir)) {
-    if (auto sent = send_operation(directory->control_socket(), line.operation)) return say(sent->output, sent->exit_code);
+    if (auto sent = send_operation(directory->control_socket(), line.operation))
+      return say(sent->output, sent->exit_code);
   }
   // Standard output is for what was asked; only what goes wrong is logged.
   log::set_level(std::max(line.config.log_level, log::Level::warning));
@@ -71,14 +73,17 @@ int migrate(const Config& config) {
   options.backup_directory = directory->backups_directory();
   const auto migrated = storage::sqlite::migrate(options);
   if (!migrated) return say(migrated.error() + "\n", 1);
-  return say(migrated->from == migrated->to ? fmt::format("the schema is {}: nothing to do\n", migrated->to)
-                                            : fmt::format("the schema went from {} to {}\n", migrated->from, migrated->to),
+  return say(migrated->from == migrated->to
+                 ? fmt::format("the schema is {}: nothing to do\n", migrated->to)
+                 : fmt::format("the schema went from {} to {}\n", migrated->from, migrated->to),
              0);
 }
 
 int healthcheck(const Config& config) {
-  const std::string host = config.host == "0.0.0.0" || config.host == "::" ? "127.0.0.1" : config.host;
-  const auto response = net::fetch(host, config.port, net::Method::get, "/readyz", "", {{"Host", "localhost"}}, healthcheck_limit);
+  const std::string host =
+      config.host == "0.0.0.0" || config.host == "::" ? "127.0.0.1" : config.host;
+  const auto response =
+      net::fetch(host, config.port, net::Method::get, "/readyz", "", {}, healthcheck_limit);
   if (!response) return say(response.error() + "\n", 1);
   return say(response->body + "\n", response->status == 200 ? 0 : 1);
 }
@@ -104,13 +109,15 @@ int run(CommandLine line) {
 
 int start(int argc, const char* const* argv) {
   if (sodium_init() < 0) return say("libsodium could not start\n", EXIT_FAILURE);
-  auto parsed = parse_command_line(argc, argv, [](std::string_view variable) -> std::optional<std::string> {
-    const char* value = std::getenv(std::string(variable).c_str());
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  });
+  auto parsed =
+      parse_command_line(argc, argv, [](std::string_view variable) -> std::optional<std::string> {
+        const char* value = std::getenv(std::string(variable).c_str());
+        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+      });
   if (const auto* notice = std::get_if<Notice>(&parsed)) {
     // The log is what is read where nobody looks at standard error.
-    if (notice->exit_code != 0) log::error("cannot start", {{"error", notice->text.substr(0, notice->text.find('\n'))}});
+    if (notice->exit_code != 0)
+      log::error("cannot start", {{"error", notice->text.substr(0, notice->text.find('\n'))}});
     return say(notice->text, notice->exit_code);
   }
   return run(std::move(std::get<CommandLine>(parsed)));

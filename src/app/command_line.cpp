@@ -1,18 +1,21 @@
 #include "app/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <deque>
 #include <filesystem>
 #include <map>
 
+#include <CLI/CLI.hpp>
+
 namespace todo::app {
 namespace {
 
-constexpr const char* about = R"(todo-backend serves todo-app: tasks that recur, reminders, notifications and an audit trail.
+constexpr const char* about =
+    R"(todo-backend serves todo-app: tasks that recur, reminders, notifications and an audit trail.
 
 Without a subcommand it serves. Every setting is an environment variable and the same as a flag; a flag wins.)";
 
-constexpr const char* epilogue = R"(Exit codes: 0 done, 1 failed or not so (a chain does not hold, an id is not there), 2 not understood.
+constexpr const char* epilogue =
+    R"(Exit codes: 0 done, 1 failed or not so (a chain does not hold, an id is not there), 2 not understood.
 
 Examples:
   todo-backend                                     serve on http://127.0.0.1:8080
@@ -34,28 +37,35 @@ class Parser {
     app_.option_defaults()->group("Settings");
     for (const Setting& setting : settings()) {
       auto& value = flags_[setting.variable];
-      const std::string help = std::string(setting.help) + " [" + std::string(setting.variable) + ", default " + std::string(setting.fallback) + "]";
+      const std::string help = std::string(setting.help) + " [" + std::string(setting.variable) +
+                               ", default " + std::string(setting.fallback) + "]";
       app_.add_option(flag_of(setting), value, help)->type_name("");
     }
     app_.option_defaults()->group("Options");
     add(app_, "serve", "Serve the API (the default)", Command::serve);
-    add(app_, "migrate", "Bring the database to this version's schema, after a backup", Command::migrate);
-    add(app_, "check-config", "Check the settings and print them, secrets masked", Command::check_config);
-    add(app_, "healthcheck", "Exit 0 when the server on HOST and PORT is ready", Command::healthcheck);
+    add(app_, "migrate", "Bring the database to this version's schema, after a backup",
+        Command::migrate);
+    add(app_, "check-config", "Check the settings and print them, secrets masked",
+        Command::check_config);
+    add(app_, "healthcheck", "Exit 0 when the server on HOST and PORT is ready",
+        Command::healthcheck);
     add(app_, "version", "Print the version", Command::version);
     add_operations();
   }
 
-  std::variant<CommandLine, Notice> parse(int argc, const char* const* argv, const Lookup& environment) {
+  std::variant<CommandLine, Notice> parse(int argc, const char* const* argv,
+                                          const Lookup& environment) {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
       return Notice{deepest(&app_)->help(), 0};
     } catch (const CLI::ParseError& error) {
-      return Notice{std::string(error.what()) + "\nRun `todo-backend --help` for what there is.\n", 2};
+      return Notice{std::string(error.what()) + "\nRun `todo-backend --help` for what there is.\n",
+                    2};
     }
     auto config = load_config([&](std::string_view variable) -> std::optional<std::string> {
-      if (const auto flag = flags_.find(variable); flag != flags_.end() && !flag->second.empty()) return flag->second;
+      if (const auto flag = flags_.find(variable); flag != flags_.end() && !flag->second.empty())
+        return flag->second;
       return environment(variable);
     });
     if (!config) return Notice{config.error() + "\n", 2};
@@ -69,7 +79,8 @@ class Parser {
     return chosen.empty() ? app : deepest(chosen.front());
   }
 
-  CLI::App* add(CLI::App& parent, const std::string& name, const std::string& help, Command command) {
+  CLI::App* add(CLI::App& parent, const std::string& name, const std::string& help,
+                Command command) {
     CLI::App* sub = parent.add_subcommand(name, help);
     sub->fallthrough();
     sub->callback([this, command] { result_.command = command; });
@@ -83,7 +94,8 @@ class Parser {
     return group;
   }
 
-  CLI::App* add_operation(CLI::App& parent, const std::string& name, const std::string& full_name, const std::string& help) {
+  CLI::App* add_operation(CLI::App& parent, const std::string& name, const std::string& full_name,
+                          const std::string& help) {
     CLI::App* sub = parent.add_subcommand(name, help);
     sub->fallthrough();
     sub->callback([this, full_name] {
@@ -97,11 +109,15 @@ class Parser {
   void add_path(CLI::App* sub, const std::string& name, const std::string& help) {
     std::string& path = paths_.emplace_back();
     sub->add_option(name, path, help)->required()->type_name("");
-    sub->final_callback([this, &path] { result_.operation.arguments = {std::filesystem::absolute(path).string()}; });
+    sub->final_callback([this, &path] {
+      result_.operation.arguments = {std::filesystem::absolute(path).string()};
+    });
   }
 
   void add_user_option(CLI::App* sub, bool required) {
-    sub->add_option("--user", result_.operation.user, "The user's email")->required(required)->type_name("EMAIL");
+    sub->add_option("--user", result_.operation.user, "The user's email")
+        ->required(required)
+        ->type_name("EMAIL");
   }
 
   void add_operations() {
@@ -109,39 +125,57 @@ class Parser {
     add_operation(*reminders, "run", "reminders run", "Run the reminder check now");
 
     CLI::App* audit = add_group(app_, "audit", "The audit trail");
-    add_user_option(add_operation(*audit, "verify", "audit verify", "Check the hash chains; exit 1 when one does not hold"), false);
+    add_user_option(add_operation(*audit, "verify", "audit verify",
+                                  "Check the hash chains; exit 1 when one does not hold"),
+                    false);
     add_operation(*audit, "archive", "audit archive", "Archive entries older than AUDIT_RETENTION");
-    CLI::App* restore_audit = add_operation(*audit, "restore", "audit restore", "Bring a user's newest archived segment back");
+    CLI::App* restore_audit = add_operation(*audit, "restore", "audit restore",
+                                            "Bring a user's newest archived segment back");
     add_user_option(restore_audit, true);
     restore_audit->add_flag("--all", result_.operation.all, "All segments");
-    CLI::App* export_audit = add_operation(*audit, "export", "audit export", "Write the chains to files, one NDJSON file a user");
+    CLI::App* export_audit = add_operation(*audit, "export", "audit export",
+                                           "Write the chains to files, one NDJSON file a user");
     add_user_option(export_audit, false);
     add_path(export_audit, "--output", "The folder to write to");
 
     CLI::App* events = add_group(app_, "events", "Events");
     CLI::App* dead = add_group(*events, "dead", "Events that could not be applied");
     add_operation(*dead, "list", "events dead list", "Show them");
-    for (const auto& [name, help] : {std::pair{"retry", "Put them back into the outbox"}, std::pair{"drop", "Delete them"}}) {
+    for (const auto& [name, help] :
+         {std::pair{"retry", "Put them back into the outbox"}, std::pair{"drop", "Delete them"}}) {
       CLI::App* sub = add_operation(*dead, name, std::string("events dead ") + name, help);
       sub->add_option("ids", result_.operation.arguments, "Event ids")->type_name("ID");
       sub->add_flag("--all", result_.operation.all, "All of them");
     }
 
-    add_path(add_operation(app_, "backup", "backup", "Copy the database to a new file, while the server runs"), "file", "The file to make");
-    add_path(add_operation(app_, "restore", "restore", "Replace everything by a backup, while the server runs"), "file", "A file that backup made");
+    add_path(add_operation(app_, "backup", "backup",
+                           "Copy the database to a new file, while the server runs"),
+             "file", "The file to make");
+    add_path(add_operation(app_, "restore", "restore",
+                           "Replace everything by a backup, while the server runs"),
+             "file", "A file that backup made");
 
     CLI::App* user = add_group(app_, "user", "Accounts");
-    CLI::App* user_add = add_user(*user, "add", "Make an account; the password comes from standard input", true);
-    user_add->add_option("--name", result_.operation.display_name, "The display name")->type_name("");
-    user_add->add_option("--timezone", result_.operation.timezone, "A tzdata name, for example Europe/Berlin")->type_name("ZONE");
+    CLI::App* user_add =
+        add_user(*user, "add", "Make an account; the password comes from standard input", true);
+    user_add->add_option("--name", result_.operation.display_name, "The display name")
+        ->type_name("");
+    user_add
+        ->add_option("--timezone", result_.operation.timezone,
+                     "A tzdata name, for example Europe/Berlin")
+        ->type_name("ZONE");
     add_user(*user, "passwd", "Set a password, from standard input, and end the sessions", true);
     add_user(*user, "disable", "Lock an account and end its sessions", false);
     add_user(*user, "enable", "Unlock an account", false);
   }
 
-  CLI::App* add_user(CLI::App& group, const std::string& name, const std::string& help, bool needs_password) {
+  CLI::App* add_user(CLI::App& group, const std::string& name, const std::string& help,
+                     bool needs_password) {
     CLI::App* sub = add_operation(group, name, "user " + name, help);
-    sub->add_option("email", result_.operation.arguments, "The account's email")->required()->expected(1)->type_name("EMAIL");
+    sub->add_option("email", result_.operation.arguments, "The account's email")
+        ->required()
+        ->expected(1)
+        ->type_name("EMAIL");
     sub->final_callback([this, needs_password] { result_.needs_password = needs_password; });
     return sub;
   }
@@ -154,7 +188,8 @@ class Parser {
 
 }  // namespace
 
-std::variant<CommandLine, Notice> parse_command_line(int argc, const char* const* argv, const Lookup& environment) {
+std::variant<CommandLine, Notice> parse_command_line(int argc, const char* const* argv,
+                                                     const Lookup& environment) {
   return Parser().parse(argc, argv, environment);
 }
 

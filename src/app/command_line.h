@@ -14,7 +14,7 @@ enum class Command { serve, migrate, check_config, operation, healthcheck, versi
 struct CommandLine {
   Command command = Command::serve;
   Config config;
-  Operation operation;         // with Command::operation
+  Operation operation;          // with Command::operation
   bool needs_password = false;  // read from standard input
 };
 
@@ -25,6 +25,7 @@ struct Notice {
 };
 
 // Flags win over environment variables.
-std::variant<CommandLine, Notice> parse_command_line(int argc, const char* const* argv, const Lookup& environment);
+std::variant<CommandLine, Notice> parse_command_line(int argc, const char* const* argv,
+                                                     const Lookup& environment);
 
 }  // namespace todo::app

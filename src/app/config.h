@@ -14,8 +14,8 @@
 
 namespace todo::app {
 
-// How the program is told what to do: docs/architecture.md, “Processes and ports”. Every member is one environment variable and the
-// same as a flag.
+// How the program is told what to do: docs/architecture.md, “Processes and ports”. Every member is
+// one environment variable and the same as a flag.
 struct Config {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;          // 0: any free one
@@ -52,7 +52,8 @@ std::string flag_of(const Setting& setting);  // --metrics-port
 // Looks a variable up; nullopt or an empty text: not set.
 using Lookup = std::function<std::optional<std::string>(std::string_view variable)>;
 
-// The configuration of what `lookup` finds. Fails with one sentence that names the variable and never shows a secret.
+// The configuration of what `lookup` finds. Fails with one sentence that names the variable and
+// never shows a secret.
 std::expected<Config, std::string> load_config(const Lookup& lookup);
 
 // name=value lines, secrets masked.

@@ -44,7 +44,9 @@ struct ControlHandler::Impl {
       }
       const OperationResult result = run_operation(context, job.operation);
       std::vector<Executor::Function> functions;
-      functions.emplace_back([reply = std::move(job.reply), body = result_json(result)]() mutable { reply(answer(200, std::move(body))); });
+      functions.emplace_back([reply = std::move(job.reply), body = result_json(result)]() mutable {
+        reply(answer(200, std::move(body)));
+      });
       job.executor->post(std::move(functions));
     }
   }
@@ -57,12 +59,15 @@ struct ControlHandler::Impl {
   std::thread worker;
 };
 
-ControlHandler::ControlHandler(OperationContext context) : impl_(std::make_unique<Impl>(std::move(context))) {}
+ControlHandler::ControlHandler(OperationContext context)
+    : impl_(std::make_unique<Impl>(std::move(context))) {}
 
 ControlHandler::~ControlHandler() { stop(); }
 
 void ControlHandler::handle(const net::Request& request, Executor& executor, net::Reply reply) {
-  auto operation = request.method == net::Method::post && request.path == "/operations" ? parse_operation(request.body) : std::nullopt;
+  auto operation = request.method == net::Method::post && request.path == "/operations"
+                       ? parse_operation(request.body)
+                       : std::nullopt;
   if (!operation) return reply(refuse(400, "not an operation"));
   {
     const std::lock_guard lock(impl_->mutex);
@@ -88,12 +93,15 @@ void ControlHandler::stop() {
   if (impl_->worker.joinable()) impl_->worker.join();
 }
 
-std::expected<OperationResult, std::string> send_operation(const std::string& socket_path, const Operation& operation) {
-  const auto response = net::fetch("unix:" + socket_path, 0, net::Method::post, "/operations", operation_json(operation),
-                                   {{"Host", "localhost"}, {"Content-Type", "application/json"}}, operation_limit);
+std::expected<OperationResult, std::string> send_operation(const std::string& socket_path,
+                                                           const Operation& operation) {
+  const auto response = net::fetch("unix:" + socket_path, 0, net::Method::post, "/operations",
+                                   operation_json(operation),
+                                   {{"Content-Type", "application/json"}}, operation_limit);
   if (!response) return std::unexpected(response.error());
   auto result = parse_result(response->body);
-  if (!result) return std::unexpected("the server's answer is not understood: is it of another version?");
+  if (!result)
+    return std::unexpected("the server's answer is not understood: is it of another version?");
   return *result;
 }
 

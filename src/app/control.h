@@ -9,8 +9,8 @@
 
 namespace todo::app {
 
-// The server's side of the control socket: takes operations from subcommands, one at a time, on a thread of its own, since they
-// wait for the database.
+// The server's side of the control socket: takes operations from subcommands, one at a time, on a
+// thread of its own, since they wait for the database.
 class ControlHandler final : public net::Handler {
  public:
   explicit ControlHandler(OperationContext context);
@@ -25,7 +25,9 @@ class ControlHandler final : public net::Handler {
   std::unique_ptr<Impl> impl_;
 };
 
-// The subcommand's side: sends the operation to the server on `socket_path`. Fails with a sentence when no server answers there.
-std::expected<OperationResult, std::string> send_operation(const std::string& socket_path, const Operation& operation);
+// The subcommand's side: sends the operation to the server on `socket_path`. Fails with a sentence
+// when no server answers there.
+std::expected<OperationResult, std::string> send_operation(const std::string& socket_path,
+                                                           const Operation& operation);
 
 }  // namespace todo::app

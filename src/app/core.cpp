@@ -1,10 +1,10 @@
 #include "app/core.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "observability/log.h"
 #include "storage/sqlite/sqlite_store.h"
@@ -15,21 +15,28 @@ namespace {
 constexpr unsigned readers_max = 4;
 
 // The keys as configured, or the one kept in the data directory.
-std::expected<std::vector<std::string>, std::string> keys_of(DataDirectory& directory, const std::vector<std::string>& configured,
-                                                             const std::string& name, bool database_exists) {
+std::expected<std::vector<std::string>, std::string> keys_of(
+    DataDirectory& directory, const std::vector<std::string>& configured, const std::string& name,
+    bool database_exists) {
   if (!configured.empty()) return configured;
   auto kept = directory.load_or_make_key(name);
   if (!kept) return std::unexpected(kept.error());
   if (kept->made_new && database_exists) {
-    log::warning("a key was missing beside an existing database: a new one was made", {{"key", name}});
+    log::warning("a key was missing beside an existing database: a new one was made",
+                 {{"key", name}});
   }
   return std::vector<std::string>{kept->text};
 }
 
 }  // namespace
 
-Core::Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt, const std::vector<std::string>& audit)
-    : config(c), directory(std::move(d)), lock(std::move(l)), jwt_secrets(std::move(jwt)), audit_keys(audit) {}
+Core::Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
+           const std::vector<std::string>& audit)
+    : config(c),
+      directory(std::move(d)),
+      lock(std::move(l)),
+      jwt_secrets(std::move(jwt)),
+      audit_keys(audit) {}
 
 std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& config) {
   auto directory = DataDirectory::open(config.data_dir);
@@ -40,23 +47,27 @@ std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& confi
   storage::sqlite::Options options;
   options.path = database_path(config, *directory);
   options.backup_directory = directory->backups_directory();
-  options.readers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, readers_max));
+  options.readers =
+      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, readers_max));
   const bool exists = std::filesystem::exists(options.path);
   auto jwt = keys_of(*directory, config.jwt_secrets, "jwt", exists);
   if (!jwt) return std::unexpected(jwt.error());
   auto audit = keys_of(*directory, config.audit_keys, "audit", exists);
   if (!audit) return std::unexpected(audit.error());
 
-  std::unique_ptr<Core> core(new Core(config, std::move(*directory), std::move(*lock), std::move(*jwt), *audit));
+  std::unique_ptr<Core> core(
+      new Core(config, std::move(*directory), std::move(*lock), std::move(*jwt), *audit));
   auto store = storage::sqlite::open(options, core->clock, core->metrics);
   if (!store) return std::unexpected(store.error());
   core->store = std::move(*store);
-  core->reminders =
-      std::make_unique<pipeline::ReminderTimer>(*core->store, core->clock, core->ids, config.reminder_interval, core->metrics);
-  core->consumers = std::make_unique<service::Consumers>(core->clock, core->ids, core->audit_keys, core->reminders.get());
+  core->reminders = std::make_unique<pipeline::ReminderTimer>(
+      *core->store, core->clock, core->ids, config.reminder_interval, core->metrics);
+  core->consumers = std::make_unique<service::Consumers>(core->clock, core->ids, core->audit_keys,
+                                                         core->reminders.get());
   core->bus = std::make_unique<pipeline::EmbeddedBus>(*core->consumers, core->clock, core->metrics);
-  core->housekeeping = std::make_unique<pipeline::Housekeeping>(*core->store, core->clock, core->ids, core->audit_keys, *core->reminders,
-                                                                config.audit_retention);
+  core->housekeeping = std::make_unique<pipeline::Housekeeping>(
+      *core->store, core->clock, core->ids, core->audit_keys, *core->reminders,
+      config.audit_retention);
   return core;
 }
 

@@ -19,8 +19,8 @@
 
 namespace todo::app {
 
-// What the server and the subcommands have in common: the data directory, locked, its keys, the database, and what works on it.
-// Members are in the order of their making; they go in the other.
+// What the server and the subcommands have in common: the data directory, locked, its keys, the
+// database, and what works on it. Members are in the order of their making; they go in the other.
 class Core {
  public:
   // Fails with a sentence: another process serves the directory, the database is not ours …
@@ -48,7 +48,8 @@ class Core {
   std::unique_ptr<pipeline::Housekeeping> housekeeping;
 
  private:
-  Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt, const std::vector<std::string>& audit);
+  Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
+       const std::vector<std::string>& audit);
 };
 
 }  // namespace todo::app

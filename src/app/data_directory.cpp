@@ -1,7 +1,6 @@
 #include "app/data_directory.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sodium.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,6 +13,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -58,7 +59,8 @@ std::expected<DataDirectory, std::string> DataDirectory::open(const std::string&
   std::error_code error;
   const bool existed = std::filesystem::exists(path, error);
   std::filesystem::create_directories(path, error);
-  if (error) return std::unexpected(fmt::format("DATA_DIR {} cannot be made: {}", path, error.message()));
+  if (error)
+    return std::unexpected(fmt::format("DATA_DIR {} cannot be made: {}", path, error.message()));
   if (!existed) ::chmod(path.c_str(), 0700);
   Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return failed("DATA_DIR cannot be opened:", path);
@@ -74,11 +76,13 @@ std::expected<FileLock, std::string> DataDirectory::lock() const {
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return failed("cannot lock", path);
     const std::string pid = first_line(path);
-    return std::unexpected(fmt::format("DATA_DIR {} is in use by another todo-backend{}: stop it, or name another folder", path_,
-                                       pid.empty() ? "" : " (process " + pid + ")"));
+    return std::unexpected(fmt::format(
+        "DATA_DIR {} is in use by another todo-backend{}: stop it, or name another folder", path_,
+        pid.empty() ? "" : " (process " + pid + ")"));
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd.get(), 0) != 0 || !write_all(fd.get(), pid)) return failed("cannot write", path);
+  if (::ftruncate(fd.get(), 0) != 0 || !write_all(fd.get(), pid))
+    return failed("cannot write", path);
   return fd;
 }
 
@@ -93,7 +97,9 @@ std::expected<Key, std::string> DataDirectory::load_or_make_key(const std::strin
   if (std::filesystem::exists(path)) {
     ::chmod(path.c_str(), 0600);
     std::string text = first_line(path);
-    if (text.size() < key_bytes_min) return std::unexpected(fmt::format("{} holds no key: restore it from a copy, or give the key as a variable", path));
+    if (text.size() < key_bytes_min)
+      return std::unexpected(fmt::format(
+          "{} holds no key: restore it from a copy, or give the key as a variable", path));
     return Key{std::move(text), false};
   }
   std::array<char, key_random_bytes> random{};
@@ -102,14 +108,17 @@ std::expected<Key, std::string> DataDirectory::load_or_make_key(const std::strin
   const std::string temporary = path + ".part";
   const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd.valid()) return failed("cannot make", temporary);
-  if (!write_all(fd.get(), text + "\n") || ::fsync(fd.get()) != 0) return failed("cannot write", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0 || ::fsync(folder_.get()) != 0) return failed("cannot make", path);
+  if (!write_all(fd.get(), text + "\n") || ::fsync(fd.get()) != 0)
+    return failed("cannot write", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0 || ::fsync(folder_.get()) != 0)
+    return failed("cannot make", path);
   return Key{text, true};
 }
 
 std::string database_path(const Config& config, const DataDirectory& directory) {
   constexpr std::string_view scheme = "sqlite:";
-  return config.database_url.empty() ? directory.database_file() : config.database_url.substr(scheme.size());
+  return config.database_url.empty() ? directory.database_file()
+                                     : config.database_url.substr(scheme.size());
 }
 
 }  // namespace todo::app

@@ -29,7 +29,8 @@ struct Key {
   bool made_new = false;
 };
 
-// The folder that holds the database, its keys, backups and the control socket: 0700, its files 0600.
+// The folder that holds the database, its keys, backups and the control socket: 0700, its files
+// 0600.
 class DataDirectory {
  public:
   // Makes the folder where it is missing. Fails with a sentence.
@@ -40,15 +41,17 @@ class DataDirectory {
 
   std::string database_file() const { return path_ + "/todo.db"; }
   std::string backups_directory() const { return path_ + "/backups"; }
-  // A path that fits a socket address even where the folder's own is too long (108 bytes): then through /proc, while this object
-  // lives.
+  // A path that fits a socket address even where the folder's own is too long (108 bytes): then
+  // through /proc, while this object lives.
   std::string control_socket() const;
 
-  // DATA_DIR/<name>.key, made at its first use: random, synced, and whole or not there after a crash.
+  // DATA_DIR/<name>.key, made at its first use: random, synced, and whole or not there after a
+  // crash.
   std::expected<Key, std::string> load_or_make_key(const std::string& name) const;
 
  private:
-  DataDirectory(std::string path, Descriptor folder) : path_(std::move(path)), folder_(std::move(folder)) {}
+  DataDirectory(std::string path, Descriptor folder)
+      : path_(std::move(path)), folder_(std::move(folder)) {}
   std::string path_;
   Descriptor folder_;
 };

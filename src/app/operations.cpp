@@ -1,13 +1,14 @@
 #include "app/operations.h"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <array>
-#include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -78,13 +79,17 @@ OperationResult verify_audit(const OperationContext& context, const Operation& o
   int broken = 0;
   for (const Uuid& user_id : chosen_users(context, operation)) {
     service::VerifyReport report;
-    read(context, [&](storage::ReadTx& tx) { report = service::verify_chain(tx, context.audit_keys, user_id, context.clock.now()); });
+    read(context, [&](storage::ReadTx& tx) {
+      report = service::verify_chain(tx, context.audit_keys, user_id, context.clock.now());
+    });
     ++chains;
     entries += report.entries;
     if (report.verified) continue;
     ++broken;
-    const std::string at = report.first_bad_seq ? fmt::format(" at entry {}", *report.first_bad_seq) : std::string();
-    result.output += fmt::format("user {}: the chain does not hold{}: {}\n", user_id.to_string(), at, report.problem);
+    const std::string at =
+        report.first_bad_seq ? fmt::format(" at entry {}", *report.first_bad_seq) : std::string();
+    result.output += fmt::format("user {}: the chain does not hold{}: {}\n", user_id.to_string(),
+                                 at, report.problem);
   }
   if (broken > 0) {
     result.exit_code = 1;
@@ -109,10 +114,12 @@ OperationResult restore_audit(const OperationContext& context, const Operation& 
     if (restored > 0) ++segments;
   } while (restored > 0 && operation.all);
   if (segments == 0) return {0, "nothing is archived for this user\n"};
-  return {0, fmt::format("{} entries of {} segment{} are back\n", total, segments, segments == 1 ? "" : "s")};
+  return {0, fmt::format("{} entries of {} segment{} are back\n", total, segments,
+                         segments == 1 ? "" : "s")};
 }
 
-std::int64_t export_chain(const OperationContext& context, const Uuid& user_id, const std::filesystem::path& path) {
+std::int64_t export_chain(const OperationContext& context, const Uuid& user_id,
+                          const std::filesystem::path& path) {
   const std::filesystem::path temporary = path.string() + ".part";
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
   ::chmod(temporary.c_str(), 0600);
@@ -129,10 +136,12 @@ std::int64_t export_chain(const OperationContext& context, const Uuid& user_id, 
   bool more = true;
   while (more) {
     lines.clear();
-    // Segments and the table may change places between two reads; `seq` says what is written already.
+    // Segments and the table may change places between two reads; `seq` says what is written
+    // already.
     read(context, [&](storage::ReadTx& tx) {
       const auto segments = tx.audit_segments(user_id, seq, 1);
-      const auto entries = segments.empty() ? tx.audit_after(user_id, seq, entries_per_page) : service::read_segment(segments.front());
+      const auto entries = segments.empty() ? tx.audit_after(user_id, seq, entries_per_page)
+                                            : service::read_segment(segments.front());
       more = !entries.empty();
       if (!more) return;
       lines.clear();
@@ -166,7 +175,8 @@ OperationResult export_audit(const OperationContext& context, const Operation& o
     ++chains;
   }
   json.end_array().end_object();
-  std::ofstream(directory / "manifest.json", std::ios::binary | std::ios::trunc) << manifest << '\n';
+  std::ofstream(directory / "manifest.json", std::ios::binary | std::ios::trunc)
+      << manifest << '\n';
   return {0, fmt::format("{} entries of {} chains are in {}\n", total, chains, directory.string())};
 }
 
@@ -185,15 +195,17 @@ OperationResult list_dead(const OperationContext& context, const Operation&) {
   OperationResult result;
   const auto letters = dead_letters(context);
   for (const storage::DeadLetter& letter : letters) {
-    result.output += fmt::format("{}  {}  {}  attempts {}  {}\n", letter.id.to_string(), to_string(letter.topic),
-                                 format_instant(letter.died_at), letter.attempts, letter.reason);
+    result.output +=
+        fmt::format("{}  {}  {}  attempts {}  {}\n", letter.id.to_string(), to_string(letter.topic),
+                    format_instant(letter.died_at), letter.attempts, letter.reason);
   }
-  result.output += fmt::format("{} dead letter{}\n", letters.size(), letters.size() == 1 ? "" : "s");
+  result.output +=
+      fmt::format("{} dead letter{}\n", letters.size(), letters.size() == 1 ? "" : "s");
   return result;
 }
 
-OperationResult change_dead(const OperationContext& context, const Operation& operation, bool (storage::Tx::*change)(const Uuid&),
-                            std::string_view done) {
+OperationResult change_dead(const OperationContext& context, const Operation& operation,
+                            bool (storage::Tx::*change)(const Uuid&), std::string_view done) {
   std::vector<Uuid> ids;
   if (operation.all) {
     for (const auto& letter : dead_letters(context)) ids.push_back(letter.id);
@@ -241,7 +253,8 @@ OperationResult restore(const OperationContext& context, const Operation& operat
 OperationResult add_user(const OperationContext& context, const Operation& operation) {
   const auto email = service::check_email(operation.arguments.at(0));
   if (!email) throw Refusal(operation.arguments.at(0) + " is not an email address");
-  if (operation.password.size() < limits::password_bytes_min || operation.password.size() > limits::password_bytes_max) {
+  if (operation.password.size() < limits::password_bytes_min ||
+      operation.password.size() > limits::password_bytes_max) {
     throw Refusal("a password has 8 to 1024 bytes");
   }
   service::Registration registration;
@@ -249,7 +262,8 @@ OperationResult add_user(const OperationContext& context, const Operation& opera
   registration.password_hash = service::PasswordHasher::hash_now(operation.password);
   if (!operation.display_name.empty()) registration.display_name = operation.display_name;
   if (!operation.timezone.empty()) registration.timezone = operation.timezone;
-  if (!TimeZone::find(registration.timezone)) throw Refusal(registration.timezone + " is not a time zone");
+  if (!TimeZone::find(registration.timezone))
+    throw Refusal(registration.timezone + " is not a time zone");
   std::optional<Result<User>> made;
   write(context, [&](storage::Tx& tx) {
     made = service::register_user(tx, context.ids, context.clock.now(), registration);
@@ -261,7 +275,8 @@ OperationResult add_user(const OperationContext& context, const Operation& opera
 
 OperationResult change_password(const OperationContext& context, const Operation& operation) {
   const User user = find_user(context, operation.arguments.at(0));
-  if (operation.password.size() < limits::password_bytes_min || operation.password.size() > limits::password_bytes_max) {
+  if (operation.password.size() < limits::password_bytes_min ||
+      operation.password.size() > limits::password_bytes_max) {
     throw Refusal("a password has 8 to 1024 bytes");
   }
   const std::string hash = service::PasswordHasher::hash_now(operation.password);
@@ -274,7 +289,8 @@ OperationResult change_password(const OperationContext& context, const Operation
   return {0, "the password is changed and all sessions are ended\n"};
 }
 
-OperationResult set_disabled(const OperationContext& context, const Operation& operation, bool disabled) {
+OperationResult set_disabled(const OperationContext& context, const Operation& operation,
+                             bool disabled) {
   const User user = find_user(context, operation.arguments.at(0));
   write(context, [&](storage::Tx& tx) {
     auto current = tx.find_user(user.id);
@@ -285,7 +301,8 @@ OperationResult set_disabled(const OperationContext& context, const Operation& o
     return storage::Verdict::commit;
   });
   if (context.forget_credentials) context.forget_credentials(user.id);
-  return {0, fmt::format("{} is {}\n", user.email, disabled ? "disabled and signed out" : "enabled")};
+  return {0,
+          fmt::format("{} is {}\n", user.email, disabled ? "disabled and signed out" : "enabled")};
 }
 
 OperationResult disable_user(const OperationContext& context, const Operation& operation) {
@@ -296,7 +313,9 @@ OperationResult enable_user(const OperationContext& context, const Operation& op
   return set_disabled(context, operation, false);
 }
 
-OperationResult run_reminders(const OperationContext& context, const Operation&) { return context.run_reminders(); }
+OperationResult run_reminders(const OperationContext& context, const Operation&) {
+  return context.run_reminders();
+}
 
 OperationResult archive_audit(const OperationContext& context, const Operation&) {
   return {0, fmt::format("{} entries archived\n", context.archive_audit())};
@@ -306,18 +325,28 @@ using Run = OperationResult (*)(const OperationContext&, const Operation&);
 
 const std::map<std::string_view, Run>& operations() {
   static const std::map<std::string_view, Run> all{
-      {"reminders run", run_reminders},   {"audit verify", verify_audit},    {"audit archive", archive_audit},
-      {"audit restore", restore_audit},   {"audit export", export_audit},    {"events dead list", list_dead},
-      {"events dead retry", retry_dead},  {"events dead drop", drop_dead},   {"backup", back_up},
-      {"restore", restore},               {"user add", add_user},            {"user passwd", change_password},
-      {"user disable", disable_user},     {"user enable", enable_user},
+      {"reminders run", run_reminders},
+      {"audit verify", verify_audit},
+      {"audit archive", archive_audit},
+      {"audit restore", restore_audit},
+      {"audit export", export_audit},
+      {"events dead list", list_dead},
+      {"events dead retry", retry_dead},
+      {"events dead drop", drop_dead},
+      {"backup", back_up},
+      {"restore", restore},
+      {"user add", add_user},
+      {"user passwd", change_password},
+      {"user disable", disable_user},
+      {"user enable", enable_user},
   };
   return all;
 }
 
 std::string text_member(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(std::string_view(value->get_string())) : std::string();
+  return value != nullptr && value->is_string() ? std::string(std::string_view(value->get_string()))
+                                                : std::string();
 }
 
 }  // namespace
@@ -338,7 +367,10 @@ std::string operation_json(const Operation& operation) {
   json.begin_object().member("name", operation.name).key("arguments").begin_array();
   for (const std::string& argument : operation.arguments) json.value(argument);
   json.end_array().member("user", operation.user).member("display_name", operation.display_name);
-  json.member("timezone", operation.timezone).member("password", operation.password).member("all", operation.all).end_object();
+  json.member("timezone", operation.timezone)
+      .member("password", operation.password)
+      .member("all", operation.all)
+      .end_object();
   return out;
 }
 
@@ -352,10 +384,13 @@ std::optional<Operation> parse_operation(std::string_view text) {
   operation.display_name = text_member(object, "display_name");
   operation.timezone = text_member(object, "timezone");
   operation.password = text_member(object, "password");
-  if (const auto* all = object.if_contains("all"); all != nullptr && all->is_bool()) operation.all = all->get_bool();
-  if (const auto* arguments = object.if_contains("arguments"); arguments != nullptr && arguments->is_array()) {
+  if (const auto* all = object.if_contains("all"); all != nullptr && all->is_bool())
+    operation.all = all->get_bool();
+  if (const auto* arguments = object.if_contains("arguments");
+      arguments != nullptr && arguments->is_array()) {
     for (const auto& argument : arguments->get_array()) {
-      if (argument.is_string()) operation.arguments.emplace_back(std::string_view(argument.get_string()));
+      if (argument.is_string())
+        operation.arguments.emplace_back(std::string_view(argument.get_string()));
     }
   }
   return operation;
@@ -363,7 +398,11 @@ std::optional<Operation> parse_operation(std::string_view text) {
 
 std::string result_json(const OperationResult& result) {
   std::string out;
-  JsonWriter(out).begin_object().member("exit_code", result.exit_code).member("output", result.output).end_object();
+  JsonWriter(out)
+      .begin_object()
+      .member("exit_code", result.exit_code)
+      .member("output", result.output)
+      .end_object();
   return out;
 }
 

@@ -13,7 +13,8 @@
 
 namespace todo::app {
 
-// What a subcommand asks of the data: done in this process when it holds the database, else sent to the server that does.
+// What a subcommand asks of the data: done in this process when it holds the database, else sent to
+// the server that does.
 struct Operation {
   std::string name;  // "reminders run", "audit verify", "events dead list", "backup", "user add" …
   std::vector<std::string> arguments;
@@ -37,7 +38,8 @@ struct OperationContext {
   const AuditKeys& audit_keys;
   std::function<OperationResult()> run_reminders;
   std::function<std::int64_t()> archive_audit;
-  std::function<void(const std::optional<Uuid>&)> forget_credentials;  // of one user, or everybody's
+  std::function<void(const std::optional<Uuid>&)>
+      forget_credentials;  // of one user, or everybody's
 };
 
 // Runs it, on the calling thread, which waits. Never throws.

@@ -1,12 +1,13 @@
 #include "app/server.h"
 
-#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "app/control.h"
 #include "app/core.h"
@@ -46,7 +47,8 @@ class MetricsHandler final : public net::Handler {
 
   void handle(const net::Request& request, Executor&, net::Reply reply) override {
     if (request.path != "/metrics") return reply(refuse(404, "only /metrics is here"));
-    if (request.method != net::Method::get && request.method != net::Method::head) return reply(refuse(405, "GET only"));
+    if (request.method != net::Method::get && request.method != net::Method::head)
+      return reply(refuse(405, "GET only"));
     net::Response response;
     response.body = metrics_.text();
     response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -73,15 +75,19 @@ class Running {
       : core_(core),
         jwt_(core.jwt_secrets),
         passwords_(core.metrics),
-        threads_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, io_threads_max)),
-        api_({*core.store, core.clock, core.ids, jwt_, core.audit_keys, passwords_, *core.reminders, core.metrics,
-              [this] { return readiness(); }, [this] { core_.housekeeping->wake(); }},
-             {core.config.registration, core.config.rate_limits, core.config.public_url, core.config.trusted_proxies}),
+        threads_(
+            std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, io_threads_max)),
+        api_({*core.store, core.clock, core.ids, jwt_, core.audit_keys, passwords_, *core.reminders,
+              core.metrics, [this] { return readiness(); }, [this] { core_.housekeeping->wake(); }},
+             {core.config.registration, core.config.rate_limits, core.config.public_url,
+              core.config.trusted_proxies}),
         control_handler_(control_context()),
         metrics_handler_(core.metrics),
         public_server_(threads_, api_, options(core.config.host, core.config.port)),
-        control_server_(threads_, control_handler_, options("unix:" + core.directory.control_socket(), 0)),
-        metrics_server_(threads_, metrics_handler_, options(core.config.host, core.config.metrics_port)) {}
+        control_server_(threads_, control_handler_,
+                        options("unix:" + core.directory.control_socket(), 0)),
+        metrics_server_(threads_, metrics_handler_,
+                        options(core.config.host, core.config.metrics_port)) {}
 
   std::expected<void, std::string> start() {
     if (auto started = control_server_.start(); !started) return started;
@@ -94,7 +100,8 @@ class Running {
 
   std::uint16_t port() const { return public_server_.port(); }
 
-  // The order of docs/architecture.md: first nobody new, then what is under way, then the timers' and the writer's last work.
+  // The order of docs/architecture.md: first nobody new, then what is under way, then the timers'
+  // and the writer's last work.
   void stop() {
     stopping_ = true;
     std::this_thread::sleep_for(core_.config.shutdown_delay);
@@ -150,13 +157,15 @@ class Running {
   net::Server metrics_server_;
 };
 
-// A stop that hangs is ended; what was acknowledged is on the disk anyway. A second signal ends it at once.
+// A stop that hangs is ended; what was acknowledged is on the disk anyway. A second signal ends it
+// at once.
 void guard_stop(const sigset_t& signals) {
   std::thread([signals] {
     timespec limit{};
     limit.tv_sec = stop_limit.count();
     const int signal = sigtimedwait(&signals, nullptr, &limit);
-    log::error(signal > 0 ? "stopped at once by a second signal" : "the stop took too long and was cut off");
+    log::error(signal > 0 ? "stopped at once by a second signal"
+                          : "the stop took too long and was cut off");
     log::flush();
     std::_Exit(EXIT_FAILURE);
   }).detach();
@@ -183,8 +192,10 @@ int serve(const Config& config) {
     running.stop();
     return EXIT_FAILURE;
   }
-  const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-  const std::string host = config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
+  const auto took =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  const std::string host =
+      config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
   log::info("ready", {{"url", fmt::format("http://{}:{}", host, running.port())},
                       {"data_dir", config.data_dir},
                       {"version", version()},

@@ -11,7 +11,9 @@ using LocalTime = std::chrono::local_time<std::chrono::milliseconds>;
 // A calendar date without a zone.
 using Date = std::chrono::year_month_day;
 
-inline constexpr Instant instant_from_ms(std::int64_t ms) { return Instant{std::chrono::milliseconds{ms}}; }
+inline constexpr Instant instant_from_ms(std::int64_t ms) {
+  return Instant{std::chrono::milliseconds{ms}};
+}
 inline constexpr std::int64_t to_ms(Instant instant) { return instant.time_since_epoch().count(); }
 
 // The one source of "now". Safe to call from any thread.
@@ -24,7 +26,8 @@ class Clock {
 class SystemClock final : public Clock {
  public:
   Instant now() const override {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now());
   }
 };
 

@@ -1,12 +1,12 @@
 #include "base/json_reader.h"
 
-#include <fmt/format.h>
-
-#include <boost/json/basic_parser_impl.hpp>
-#include <boost/json.hpp>
 #include <cmath>
 #include <limits>
 #include <string>
+
+#include <boost/json.hpp>
+#include <boost/json/basic_parser_impl.hpp>
+#include <fmt/format.h>
 
 #include "base/limits.h"
 
@@ -15,8 +15,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Builds the DOM, and refuses what Boost.JSON's own builder lets pass: duplicate keys (the last would win), numbers
-// beyond a double (they would become infinite) and NUL in strings.
+// Builds the DOM, and refuses what Boost.JSON's own builder lets pass: duplicate keys (the last
+// would win), numbers beyond a double (they would become infinite) and NUL in strings.
 struct StrictHandler {
   static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t max_array_size = std::numeric_limits<std::size_t>::max();
@@ -49,7 +49,8 @@ struct StrictHandler {
       return true;
     }
     auto& object = level.container.get_object();
-    if (object.contains(level.key)) return refuse(ec, fmt::format("The member \"{}\" is there twice", level.key));
+    if (object.contains(level.key))
+      return refuse(ec, fmt::format("The member \"{}\" is there twice", level.key));
     object.emplace(level.key, std::move(value));
     return true;
   }
@@ -94,8 +95,12 @@ struct StrictHandler {
     return put(json::value(std::exchange(text, {})), ec);
   }
   bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(std::int64_t number, json::string_view, json::error_code& ec) { return put(number, ec); }
-  bool on_uint64(std::uint64_t number, json::string_view, json::error_code& ec) { return put(number, ec); }
+  bool on_int64(std::int64_t number, json::string_view, json::error_code& ec) {
+    return put(number, ec);
+  }
+  bool on_uint64(std::uint64_t number, json::string_view, json::error_code& ec) {
+    return put(number, ec);
+  }
   bool on_double(double number, json::string_view, json::error_code& ec) {
     if (!std::isfinite(number)) return refuse(ec, "A number is too large");
     return put(number, ec);
@@ -114,11 +119,14 @@ Result<json::value> parse_json(std::string_view text) {
   json::basic_parser<StrictHandler> parser(options);
   json::error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
-  if (!parser.handler().refusal.empty()) return fail(ErrorCode::malformed, parser.handler().refusal);
+  if (!parser.handler().refusal.empty())
+    return fail(ErrorCode::malformed, parser.handler().refusal);
   if (error == json::error::too_deep) {
-    return fail(ErrorCode::malformed, fmt::format("The JSON is nested deeper than {} levels", limits::json_depth_max));
+    return fail(ErrorCode::malformed,
+                fmt::format("The JSON is nested deeper than {} levels", limits::json_depth_max));
   }
-  if (error) return fail(ErrorCode::malformed, fmt::format("The body is not valid JSON, at byte {}", used));
+  if (error)
+    return fail(ErrorCode::malformed, fmt::format("The body is not valid JSON, at byte {}", used));
   // Only white space may follow.
   for (std::size_t i = used; i < text.size(); ++i) {
     if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r' && text[i] != '\n') {

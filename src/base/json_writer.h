@@ -11,8 +11,8 @@
 
 namespace todo {
 
-// Writes JSON (RFC 8259) straight into a string. The caller keeps objects and arrays balanced; commas
-// are placed by the writer. Texts must be valid UTF-8.
+// Writes JSON (RFC 8259) straight into a string. The caller keeps objects and arrays balanced;
+// commas are placed by the writer. Texts must be valid UTF-8.
 class JsonWriter {
  public:
   explicit JsonWriter(std::string& out) : out_(out) {}

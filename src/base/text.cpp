@@ -17,7 +17,8 @@ bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// Length of the well-formed sequence at the beginning of `text`; 0 when there is none (RFC 3629, section 4).
+// Length of the well-formed sequence at the beginning of `text`; 0 when there is none (RFC 3629,
+// section 4).
 std::size_t sequence_length(std::string_view text) {
   const auto at = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
@@ -37,18 +38,21 @@ std::size_t sequence_length(std::string_view text) {
 
 std::int32_t code_point_at(std::string_view text) {
   std::int32_t code_point = -1;
-  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()), &code_point);
+  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                   static_cast<utf8proc_ssize_t>(text.size()), &code_point);
   return code_point;
 }
 
 // Unicode's White_Space property, and control characters.
 bool is_blank(std::int32_t code_point) {
   if (code_point <= 0x20 || (code_point >= 0x7f && code_point <= 0xa0)) return true;
-  return code_point == 0x1680 || (code_point >= 0x2000 && code_point <= 0x200a) || code_point == 0x2028 || code_point == 0x2029 ||
-         code_point == 0x202f || code_point == 0x205f || code_point == 0x3000 || code_point == 0xfeff;
+  return code_point == 0x1680 || (code_point >= 0x2000 && code_point <= 0x200a) ||
+         code_point == 0x2028 || code_point == 0x2029 || code_point == 0x202f ||
+         code_point == 0x205f || code_point == 0x3000 || code_point == 0xfeff;
 }
 
-constexpr std::string_view base64url_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::string_view base64url_alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 constexpr std::array<std::int8_t, 256> base64url_values = [] {
   std::array<std::int8_t, 256> values{};
@@ -71,8 +75,8 @@ bool is_valid_utf8(std::string_view text) {
 }
 
 std::size_t count_code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return !is_continuation(static_cast<unsigned char>(c)); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return !is_continuation(static_cast<unsigned char>(c)); }));
 }
 
 std::string_view trim(std::string_view text) {
@@ -99,8 +103,8 @@ std::string fold_case(std::string_view text) {
     return out;
   }
   utf8proc_uint8_t* folded = nullptr;
-  const auto options =
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
+  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+                                                      UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
   const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                    static_cast<utf8proc_ssize_t>(text.size()), &folded, options);
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(folded, &std::free);

@@ -16,8 +16,8 @@ std::size_t count_code_points(std::string_view text);
 // Without leading and trailing Unicode white space and control characters.
 std::string_view trim(std::string_view text);
 
-// Case-folded and NFKC-composed (Unicode 15, by libutf8proc): two texts that people take for the same
-// compare equal. Takes valid UTF-8.
+// Case-folded and NFKC-composed (Unicode 15, by libutf8proc): two texts that people take for the
+// same compare equal. Takes valid UTF-8.
 std::string fold_case(std::string_view text);
 
 // At most `code_points_max` code points, the last one “…” where something was cut.

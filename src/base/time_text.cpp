@@ -66,7 +66,8 @@ std::optional<milliseconds> take_time_of_day(std::string_view& text) {
   milliseconds time = hours{*hour} + minutes{*minute};
   if (!take_char(text, ':')) return time;
   const auto second = take_digits(text, 2);
-  if (!second || *second > 60) return std::nullopt;  // a leap second is the second after (RFC 3339, section 5.7)
+  if (!second || *second > 60)
+    return std::nullopt;  // a leap second is the second after (RFC 3339, section 5.7)
   time += seconds{*second};
   if (!take_char(text, '.') && !take_char(text, ',')) return time;
   const auto fraction = take_fraction(text);

@@ -26,8 +26,8 @@ struct Uuid {
   void append_to(std::string& out) const;  // 36 lower-case characters
 };
 
-// Makes ids. A unit of work takes its ids before it runs, so that running it again makes the same rows.
-// Safe to call from any thread.
+// Makes ids. A unit of work takes its ids before it runs, so that running it again makes the same
+// rows. Safe to call from any thread.
 class IdGenerator {
  public:
   virtual ~IdGenerator() = default;

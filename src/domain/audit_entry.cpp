@@ -15,26 +15,37 @@ constexpr std::array<std::string_view, 4> actions{"create", "update", "complete"
 // The canonical entry as far as its columns go.
 void append_prefix(std::string& out, const AuditEntry& entry) {
   JsonWriter json(out);
-  json.begin_object().member("id", entry.id).member("user_id", entry.user_id).member("seq", entry.seq);
-  json.member("entity_type", entry.entity_type).member("entity_id", entry.entity_id).member("entity_version", entry.entity_version);
+  json.begin_object()
+      .member("id", entry.id)
+      .member("user_id", entry.user_id)
+      .member("seq", entry.seq);
+  json.member("entity_type", entry.entity_type)
+      .member("entity_id", entry.entity_id)
+      .member("entity_version", entry.entity_version);
   json.member("action", to_string(entry.action)).member("timestamp", entry.timestamp);
 }
 
-std::string hex(const AuditHash& hash) { return to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()}); }
+std::string hex(const AuditHash& hash) {
+  return to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
 
-AuditHash keyed_hash(const std::array<std::uint8_t, 64>& key, const AuditHash& prev_hash, std::string_view canonical) {
+AuditHash keyed_hash(const std::array<std::uint8_t, 64>& key, const AuditHash& prev_hash,
+                     std::string_view canonical) {
   crypto_generichash_state state;
   AuditHash hash{};
   crypto_generichash_init(&state, key.data(), key.size(), hash.size());
   crypto_generichash_update(&state, prev_hash.data(), prev_hash.size());
-  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(canonical.data()), canonical.size());
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(canonical.data()),
+                            canonical.size());
   crypto_generichash_final(&state, hash.data(), hash.size());
   return hash;
 }
 
 }  // namespace
 
-std::string_view to_string(AuditAction action) { return actions.at(static_cast<std::size_t>(action)); }
+std::string_view to_string(AuditAction action) {
+  return actions.at(static_cast<std::size_t>(action));
+}
 
 std::optional<AuditAction> parse_audit_action(std::string_view text) {
   for (std::size_t i = 0; i < actions.size(); ++i) {
@@ -43,7 +54,8 @@ std::optional<AuditAction> parse_audit_action(std::string_view text) {
   return std::nullopt;
 }
 
-std::string canonical_entry(const AuditEntry& columns, std::string_view before_json, std::string_view after_json, std::string_view metadata_json) {
+std::string canonical_entry(const AuditEntry& columns, std::string_view before_json,
+                            std::string_view after_json, std::string_view metadata_json) {
   std::string out;
   out.reserve(320 + before_json.size() + after_json.size() + metadata_json.size());
   append_prefix(out, columns);
@@ -73,7 +85,8 @@ AuditKeys::AuditKeys(const std::vector<std::string>& keys) {
     crypto_generichash(key.bytes.data(), key.bytes.size(), bytes, text.size(), nullptr, 0);
     std::array<std::uint8_t, 32> id{};
     crypto_generichash(id.data(), id.size(), bytes, text.size(), nullptr, 0);
-    key.id = static_cast<std::uint32_t>(id[0]) << 24 | static_cast<std::uint32_t>(id[1]) << 16 | static_cast<std::uint32_t>(id[2]) << 8 | id[3];
+    key.id = static_cast<std::uint32_t>(id[0]) << 24 | static_cast<std::uint32_t>(id[1]) << 16 |
+             static_cast<std::uint32_t>(id[2]) << 8 | id[3];
     keys_.push_back(key);
   }
 }
@@ -84,7 +97,8 @@ AuditHash AuditKeys::sign(const AuditHash& prev_hash, std::string_view canonical
   return keyed_hash(keys_.front().bytes, prev_hash, canonical);
 }
 
-std::optional<AuditHash> AuditKeys::hash_with(std::uint32_t key_id, const AuditHash& prev_hash, std::string_view canonical) const {
+std::optional<AuditHash> AuditKeys::hash_with(std::uint32_t key_id, const AuditHash& prev_hash,
+                                              std::string_view canonical) const {
   const auto key = std::ranges::find(keys_, key_id, &Key::id);
   if (key == keys_.end()) return std::nullopt;
   return keyed_hash(key->bytes, prev_hash, canonical);

@@ -18,9 +18,10 @@ std::optional<AuditAction> parse_audit_action(std::string_view text);
 
 using AuditHash = std::array<std::uint8_t, 32>;
 
-// One link of a user's chain. `canonical` is the entry as JSON, the very bytes that are hashed: an object of
-// id user_id seq entity_type entity_id entity_version action timestamp before_value after_value metadata, in this
-// order. The members beside it are copies for queries; `prefix_matches` compares them with it.
+// One link of a user's chain. `canonical` is the entry as JSON, the very bytes that are hashed: an
+// object of id user_id seq entity_type entity_id entity_version action timestamp before_value
+// after_value metadata, in this order. The members beside it are copies for queries;
+// `prefix_matches` compares them with it.
 struct AuditEntry {
   Uuid id;
   Uuid user_id;
@@ -43,20 +44,22 @@ struct AuditHead {
 };
 
 // Writes `canonical` from the columns and the three JSON texts ("null" or an object each).
-std::string canonical_entry(const AuditEntry& columns, std::string_view before_json, std::string_view after_json,
-                            std::string_view metadata_json);
+std::string canonical_entry(const AuditEntry& columns, std::string_view before_json,
+                            std::string_view after_json, std::string_view metadata_json);
 // True when `canonical` begins with exactly what the columns say.
 bool prefix_matches(const AuditEntry& entry);
 
-// BLAKE2b (RFC 7693), 32 bytes, keyed with a secret: over prev_hash followed by the canonical bytes.
-// Keys are texts of at least 32 bytes; a key's id is the first 32 bits of its BLAKE2b hash. The first key signs, all verify. Immutable: safe from any thread.
+// BLAKE2b (RFC 7693), 32 bytes, keyed with a secret: over prev_hash followed by the canonical
+// bytes. Keys are texts of at least 32 bytes; a key's id is the first 32 bits of its BLAKE2b hash.
+// The first key signs, all verify. Immutable: safe from any thread.
 class AuditKeys {
  public:
   explicit AuditKeys(const std::vector<std::string>& keys);
   std::uint32_t signing_key_id() const;
   AuditHash sign(const AuditHash& prev_hash, std::string_view canonical) const;
   // nullopt when no key has this id.
-  std::optional<AuditHash> hash_with(std::uint32_t key_id, const AuditHash& prev_hash, std::string_view canonical) const;
+  std::optional<AuditHash> hash_with(std::uint32_t key_id, const AuditHash& prev_hash,
+                                     std::string_view canonical) const;
 
  private:
   struct Key {
@@ -66,7 +69,8 @@ class AuditKeys {
   std::vector<Key> keys_;
 };
 
-// The entry as the API answers it: the canonical members, then hash and prev_hash in lower-case hex.
+// The entry as the API answers it: the canonical members, then hash and prev_hash in lower-case
+// hex.
 void append_audit_entry_json(std::string& out, const AuditEntry& entry);
 
 }  // namespace todo

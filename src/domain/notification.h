@@ -23,7 +23,8 @@ struct Notification {
   std::optional<Uuid> task_id;
   std::optional<Instant> read_at;
   Instant created_at{};
-  std::optional<Instant> archived_at;  // computed from created_at where it is answered; never stored
+  std::optional<Instant>
+      archived_at;  // computed from created_at where it is answered; never stored
 };
 
 // The ledger: one row per (task, due date) says what became of its reminder.
@@ -46,15 +47,16 @@ struct ReminderRow {
   std::optional<Uuid> notification_id;
 };
 
-// When the reminder of a task falls due: `reminder_minutes_before` minutes before its due date, or 09:00 local on the
-// day of an all-day task. None where the task has no due date.
+// When the reminder of a task falls due: `reminder_minutes_before` minutes before its due date, or
+// 09:00 local on the day of an all-day task. None where the task has no due date.
 struct Task;
 struct Preferences;
 class TimeZone;
-std::optional<Instant> reminder_time(const Task& task, const Preferences& preferences, const TimeZone& zone);
+std::optional<Instant> reminder_time(const Task& task, const Preferences& preferences,
+                                     const TimeZone& zone);
 
-// The words of a reminder: title, message and data, as overdue when `now` is past the due date. All-day
-// tasks are worded by date, others by the local time in `zone`.
+// The words of a reminder: title, message and data, as overdue when `now` is past the due date.
+// All-day tasks are worded by date, others by the local time in `zone`.
 struct ReminderWords {
   std::string title;
   std::string message;

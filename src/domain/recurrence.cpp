@@ -20,29 +20,36 @@ constexpr int days_per_week = 7;
 local_days day_of(LocalTime local) { return std::chrono::floor<days>(local); }
 std::chrono::milliseconds time_of_day(LocalTime local) { return local - day_of(local); }
 
-int days_after_monday(local_days day) { return static_cast<int>(std::chrono::weekday{day}.iso_encoding()) - 1; }
+int days_after_monday(local_days day) {
+  return static_cast<int>(std::chrono::weekday{day}.iso_encoding()) - 1;
+}
 
 // The day of the month, or the month's last where it is shorter.
 std::optional<local_days> clamped(std::int64_t year, unsigned month, unsigned day) {
   if (year > year_max) return std::nullopt;
-  const std::chrono::year_month ym{std::chrono::year{static_cast<int>(year)}, std::chrono::month{month}};
+  const std::chrono::year_month ym{std::chrono::year{static_cast<int>(year)},
+                                   std::chrono::month{month}};
   const std::chrono::year_month_day_last last = ym / std::chrono::last;
   return local_days{ym / std::min(std::chrono::day{day}, last.day())};
 }
 
 std::optional<local_days> add_months(local_days from, std::int64_t months) {
   const Date date{from};
-  const std::int64_t index = static_cast<int>(date.year()) * std::int64_t{12} + static_cast<unsigned>(date.month()) - 1 + months;
-  return clamped(index / 12, static_cast<unsigned>(index % 12) + 1, static_cast<unsigned>(date.day()));
+  const std::int64_t index = static_cast<int>(date.year()) * std::int64_t{12} +
+                             static_cast<unsigned>(date.month()) - 1 + months;
+  return clamped(index / 12, static_cast<unsigned>(index % 12) + 1,
+                 static_cast<unsigned>(date.day()));
 }
 
 std::optional<local_days> add_days(local_days from, std::int64_t count) {
   const local_days day = from + days{count};
-  return day > local_days{std::chrono::year{year_max} / 12 / 31} ? std::nullopt : std::optional(day);
+  return day > local_days{std::chrono::year{year_max} / 12 / 31} ? std::nullopt
+                                                                 : std::optional(day);
 }
 
 // Step n ≥ 0 among the days of the set in the weeks 0, interval, 2·interval … from the anchor's.
-std::optional<local_days> step_of_week(local_days anchor, WeekdaySet set, int interval, std::int64_t step) {
+std::optional<local_days> step_of_week(local_days anchor, WeekdaySet set, int interval,
+                                       std::int64_t step) {
   std::array<int, days_per_week> in_set{};
   int size = 0;
   for (int day = 0; day < days_per_week; ++day) {
@@ -50,14 +57,17 @@ std::optional<local_days> step_of_week(local_days anchor, WeekdaySet set, int in
   }
   const int anchor_day = days_after_monday(anchor);
   if (step == 0 || size == 0) return anchor;
-  const auto before = static_cast<std::int64_t>(std::ranges::count_if(in_set.begin(), in_set.begin() + size, [&](int d) { return d < anchor_day; }));
+  const auto before = static_cast<std::int64_t>(std::ranges::count_if(
+      in_set.begin(), in_set.begin() + size, [&](int d) { return d < anchor_day; }));
   // An anchor outside the set is step 0 as it stands: the first day of the set after it is step 1.
   const std::int64_t index = before + step - (set.contains(anchor_day) ? 0 : 1);
   const local_days monday = anchor - days{anchor_day};
-  return add_days(monday, index / size * interval * days_per_week + in_set.at(static_cast<std::size_t>(index % size)));
+  return add_days(monday, index / size * interval * days_per_week +
+                              in_set.at(static_cast<std::size_t>(index % size)));
 }
 
-std::optional<local_days> day_of_step(const Recurrence& recurrence, local_days anchor, std::int64_t step) {
+std::optional<local_days> day_of_step(const Recurrence& recurrence, local_days anchor,
+                                      std::int64_t step) {
   if (step > steps_max) return std::nullopt;
   const std::int64_t distance = step * recurrence.interval;
   switch (recurrence.rule) {
@@ -66,7 +76,8 @@ std::optional<local_days> day_of_step(const Recurrence& recurrence, local_days a
     case RecurrenceRule::daily:
       return add_days(anchor, distance);
     case RecurrenceRule::weekly:
-      if (recurrence.weekdays) return step_of_week(anchor, *recurrence.weekdays, recurrence.interval, step);
+      if (recurrence.weekdays)
+        return step_of_week(anchor, *recurrence.weekdays, recurrence.interval, step);
       return add_days(anchor, distance * days_per_week);
     case RecurrenceRule::monthly:
       return add_months(anchor, distance);
@@ -95,13 +106,15 @@ std::optional<Due> due_on_day(local_days day, Anchor anchor, bool all_day, const
   return due;
 }
 
-std::optional<Due> due_of_step_in(const Recurrence& recurrence, const Anchor& anchor, bool all_day, std::int64_t step, const TimeZone& zone) {
+std::optional<Due> due_of_step_in(const Recurrence& recurrence, const Anchor& anchor, bool all_day,
+                                  std::int64_t step, const TimeZone& zone) {
   const auto day = day_of_step(recurrence, day_of(anchor.local), step);
   if (!day) return std::nullopt;
   return due_on_day(*day, {anchor.local, anchor.zone, step}, all_day, zone);
 }
 
-std::optional<Due> after_completion(const Recurrence& recurrence, const Due& current, const TimeZone& zone, Instant completed_at) {
+std::optional<Due> after_completion(const Recurrence& recurrence, const Due& current,
+                                    const TimeZone& zone, Instant completed_at) {
   const Due here = in_zone(current, recurrence, zone);
   const local_days done = day_of(zone.to_local(completed_at));
   std::optional<local_days> day;
@@ -113,21 +126,25 @@ std::optional<Due> after_completion(const Recurrence& recurrence, const Due& cur
     day = day_of_step(recurrence, done, 1);
   }
   if (!day) return std::nullopt;
-  return due_on_day(*day, {LocalTime{*day} + time_of_day(here.anchor.local), zone.name(), 0}, current.on.has_value(), zone);
+  return due_on_day(*day, {LocalTime{*day} + time_of_day(here.anchor.local), zone.name(), 0},
+                    current.on.has_value(), zone);
 }
 
 }  // namespace
 
 int days_after_monday(Date date) { return days_after_monday(local_days{date}); }
 
-Due due_at(Instant instant, const TimeZone& zone) { return {instant, std::nullopt, {zone.to_local(instant), zone.name(), 0}}; }
+Due due_at(Instant instant, const TimeZone& zone) {
+  return {instant, std::nullopt, {zone.to_local(instant), zone.name(), 0}};
+}
 
 Due due_on(Date date, const TimeZone& zone) {
   const LocalTime local = LocalTime{local_days{date}} + end_of_day;
   return {zone.to_instant(local), date, {local, zone.name(), 0}};
 }
 
-std::optional<Due> due_of_step(const Recurrence& recurrence, const Anchor& anchor, bool all_day, std::int64_t step) {
+std::optional<Due> due_of_step(const Recurrence& recurrence, const Anchor& anchor, bool all_day,
+                               std::int64_t step) {
   return due_of_step_in(recurrence, anchor, all_day, step, zone_of(anchor, TimeZone::utc()));
 }
 
@@ -147,7 +164,8 @@ Due in_zone(const Due& due, const Recurrence& recurrence, const TimeZone& zone) 
   }
   result.anchor.local = zone.to_local(from.to_instant(due.anchor.local));
   if (due.anchor.step == 0) return result;
-  // Not the due date itself is compared but the series' date: this occurrence may have been moved alone.
+  // Not the due date itself is compared but the series' date: this occurrence may have been moved
+  // alone.
   const auto before = due_of_step_in(recurrence, due.anchor, false, due.anchor.step, from);
   const auto after = due_of_step_in(recurrence, result.anchor, false, due.anchor.step, zone);
   if (!before || !after || before->at != after->at) {
@@ -156,18 +174,21 @@ Due in_zone(const Due& due, const Recurrence& recurrence, const TimeZone& zone) 
   return result;
 }
 
-std::optional<Due> next_due(const Recurrence& recurrence, const Due& current, const TimeZone& zone, Instant completed_at, MissedOccurrences missed,
-                            Instant now) {
+std::optional<Due> next_due(const Recurrence& recurrence, const Due& current, const TimeZone& zone,
+                            Instant completed_at, MissedOccurrences missed, Instant now) {
   if (recurrence.rule == RecurrenceRule::none) return std::nullopt;
-  if (recurrence.from == RecurrenceFrom::completion) return after_completion(recurrence, current, zone, completed_at);
+  if (recurrence.from == RecurrenceFrom::completion)
+    return after_completion(recurrence, current, zone, completed_at);
   const Due here = in_zone(current, recurrence, zone);
   const bool all_day = here.on.has_value();
-  const auto step_due = [&](std::int64_t step) { return due_of_step_in(recurrence, here.anchor, all_day, step, zone); };
+  const auto step_due = [&](std::int64_t step) {
+    return due_of_step_in(recurrence, here.anchor, all_day, step, zone);
+  };
   const std::int64_t first = here.anchor.step + 1;
   const auto next = step_due(first);
   if (!next || missed == MissedOccurrences::keep || next->at > now) return next;
-  // Due dates never go back as steps go on, so the first after now is found by halving: some twenty looks, however
-  // long ago the task was due. Past the end of time counts as after now.
+  // Due dates never go back as steps go on, so the first after now is found by halving: some twenty
+  // looks, however long ago the task was due. Past the end of time counts as after now.
   std::int64_t past = first;
   std::int64_t future = steps_max + 1;
   while (future - past > 1) {
@@ -182,7 +203,8 @@ std::optional<Due> next_due(const Recurrence& recurrence, const Due& current, co
   return step_due(future);
 }
 
-std::vector<Instant> upcoming(const Recurrence& recurrence, const Due& current, const TimeZone& zone, int count) {
+std::vector<Instant> upcoming(const Recurrence& recurrence, const Due& current,
+                              const TimeZone& zone, int count) {
   std::vector<Instant> instants;
   Due due = current;
   while (static_cast<int>(instants.size()) < count) {

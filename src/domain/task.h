@@ -44,8 +44,9 @@ struct Anchor {
   bool operator==(const Anchor&) const = default;
 };
 
-// When a task is due. Of an all-day task the date `on` is the truth and `at` is 23:59:59 of that day in the user's
-// zone. The anchor is there for every due task, so that a change of zone can keep wall times.
+// When a task is due. Of an all-day task the date `on` is the truth and `at` is 23:59:59 of that
+// day in the user's zone. The anchor is there for every due task, so that a change of zone can keep
+// wall times.
 struct Due {
   Instant at{};
   std::optional<Date> on;

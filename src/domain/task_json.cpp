@@ -1,7 +1,8 @@
 #include "domain/task_json.h"
 
-#include <boost/json.hpp>
 #include <stdexcept>
+
+#include <boost/json.hpp>
 
 #include "base/json_reader.h"
 #include "base/time_text.h"
@@ -25,7 +26,9 @@ void write_priority(JsonWriter& json, const std::optional<Priority>& priority) {
   priority ? json.value(to_string(*priority)) : json.null();
 }
 
-std::optional<Instant> due_date(const Task& task) { return task.due ? std::optional(task.due->at) : std::nullopt; }
+std::optional<Instant> due_date(const Task& task) {
+  return task.due ? std::optional(task.due->at) : std::nullopt;
+}
 std::optional<Date> due_on_date(const Task& task) { return task.due ? task.due->on : std::nullopt; }
 
 // The two halves of a change, written side by side.
@@ -61,7 +64,9 @@ class ChangeWriter {
   JsonWriter after_{change_.after};
 };
 
-[[noreturn]] void damaged(std::string_view name) { throw std::runtime_error("task record: " + std::string(name)); }
+[[noreturn]] void damaged(std::string_view name) {
+  throw std::runtime_error("task record: " + std::string(name));
+}
 
 const boost::json::value& at(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
@@ -78,7 +83,8 @@ std::optional<std::string> text_at(const boost::json::object& object, std::strin
 
 // What `parse` makes of a text member; null stays none, anything else it does not take is damage.
 template <class Parse>
-auto parsed_at(const boost::json::object& object, std::string_view name, Parse parse) -> decltype(parse(std::string_view{})) {
+auto parsed_at(const boost::json::object& object, std::string_view name, Parse parse)
+    -> decltype(parse(std::string_view{})) {
   const auto text = text_at(object, name);
   if (!text) return std::nullopt;
   auto value = parse(*text);
@@ -104,7 +110,8 @@ std::optional<WeekdaySet> weekdays_at(const boost::json::object& object) {
   if (!value.is_array()) damaged("recurrence_weekdays");
   WeekdaySet set;
   for (const auto& name : value.get_array()) {
-    const auto day = name.is_string() ? parse_weekday(std::string_view(name.get_string())) : std::nullopt;
+    const auto day =
+        name.is_string() ? parse_weekday(std::string_view(name.get_string())) : std::nullopt;
     if (!day) damaged("recurrence_weekdays");
     set.bits = static_cast<std::uint8_t>(set.bits | (1U << *day));
   }
@@ -125,15 +132,23 @@ void read_due(Task& task, const boost::json::object& object, const boost::json::
 }  // namespace
 
 void write_task(JsonWriter& json, const Task& task) {
-  json.begin_object().member("id", task.id).member("user_id", task.user_id).member("title", task.title);
-  json.member("description", task.description).member("completed", task.completed()).member("completed_at", task.completed_at);
+  json.begin_object()
+      .member("id", task.id)
+      .member("user_id", task.user_id)
+      .member("title", task.title);
+  json.member("description", task.description)
+      .member("completed", task.completed())
+      .member("completed_at", task.completed_at);
   json.member("due_date", due_date(task)).member("due_on", due_on_date(task)).key("priority");
   write_priority(json, task.priority);
   json.member("category", task.category).member("recurrence_rule", to_string(task.recurrence.rule));
   json.member("recurrence_interval", task.recurrence.interval).key("recurrence_weekdays");
   write_weekdays(json, task.recurrence.weekdays);
-  json.member("recurrence_from", to_string(task.recurrence.from)).member("parent_task_id", task.parent_task_id);
-  json.member("series_id", task.series_id).member("occurrence", task.occurrence).member("version", task.version);
+  json.member("recurrence_from", to_string(task.recurrence.from))
+      .member("parent_task_id", task.parent_task_id);
+  json.member("series_id", task.series_id)
+      .member("occurrence", task.occurrence)
+      .member("version", task.version);
   json.member("created_at", task.created_at).member("updated_at", task.updated_at).end_object();
 }
 
@@ -155,11 +170,16 @@ TaskChange task_change(const Task& before, const Task& after) {
   change.member("due_on", due_on_date(before), due_on_date(after));
   change.member("priority", before.priority, after.priority, write_priority);
   change.member("category", before.category, after.category);
-  const auto write_rule = [](JsonWriter& json, RecurrenceRule rule) { json.value(to_string(rule)); };
+  const auto write_rule = [](JsonWriter& json, RecurrenceRule rule) {
+    json.value(to_string(rule));
+  };
   change.member("recurrence_rule", before.recurrence.rule, after.recurrence.rule, write_rule);
   change.member("recurrence_interval", before.recurrence.interval, after.recurrence.interval);
-  change.member("recurrence_weekdays", before.recurrence.weekdays, after.recurrence.weekdays, write_weekdays);
-  const auto write_from = [](JsonWriter& json, RecurrenceFrom from) { json.value(to_string(from)); };
+  change.member("recurrence_weekdays", before.recurrence.weekdays, after.recurrence.weekdays,
+                write_weekdays);
+  const auto write_from = [](JsonWriter& json, RecurrenceFrom from) {
+    json.value(to_string(from));
+  };
   change.member("recurrence_from", before.recurrence.from, after.recurrence.from, write_from);
   change.member("parent_task_id", before.parent_task_id, after.parent_task_id);
   change.member("series_id", before.series_id, after.series_id);
@@ -174,7 +194,8 @@ std::string task_record(const Task& task) {
   json.begin_object().key("task");
   write_task(json, task);
   if (task.due) {
-    json.member("anchor_local", format_local(task.due->anchor.local)).member("anchor_zone", task.due->anchor.zone);
+    json.member("anchor_local", format_local(task.due->anchor.local))
+        .member("anchor_zone", task.due->anchor.zone);
     json.member("anchor_step", task.due->anchor.step);
   }
   json.member("remind_at", task.remind_at).member("deleted_at", task.deleted_at).end_object();
@@ -196,10 +217,12 @@ Task parse_task_record(std::string_view text) {
   task.completed_at = parsed_at(object, "completed_at", parse_instant);
   task.priority = parsed_at(object, "priority", parse_priority);
   task.category = text_at(object, "category");
-  task.recurrence.rule = present(parsed_at(object, "recurrence_rule", parse_recurrence_rule), "recurrence_rule");
+  task.recurrence.rule =
+      present(parsed_at(object, "recurrence_rule", parse_recurrence_rule), "recurrence_rule");
   task.recurrence.interval = static_cast<int>(integer_at(object, "recurrence_interval"));
   task.recurrence.weekdays = weekdays_at(object);
-  task.recurrence.from = present(parsed_at(object, "recurrence_from", parse_recurrence_from), "recurrence_from");
+  task.recurrence.from =
+      present(parsed_at(object, "recurrence_from", parse_recurrence_from), "recurrence_from");
   task.parent_task_id = parsed_at(object, "parent_task_id", Uuid::parse);
   task.series_id = present(parsed_at(object, "series_id", Uuid::parse), "series_id");
   task.occurrence = integer_at(object, "occurrence");

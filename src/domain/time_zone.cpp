@@ -1,14 +1,14 @@
 #include "domain/time_zone.h"
 
-#include <absl/time/civil_time.h>
-#include <absl/time/time.h>
-
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <set>
 #include <shared_mutex>
 #include <sstream>
+
+#include <absl/time/civil_time.h>
+#include <absl/time/time.h>
 
 namespace todo {
 
@@ -22,8 +22,8 @@ namespace {
 
 constexpr const char* names_file = "/usr/share/zoneinfo/tzdata.zi";
 
-// The names of zones (Z lines) and links (L lines) in tzdata's own listing: absl would load any path below, beside or above
-// its folder.
+// The names of zones (Z lines) and links (L lines) in tzdata's own listing: absl would load any
+// path below, beside or above its folder.
 std::set<std::string, std::less<>> read_names() {
   std::set<std::string, std::less<>> names{"UTC"};
   std::ifstream file(names_file);
@@ -48,7 +48,8 @@ absl::CivilSecond civil_of(LocalTime local) {
   const auto day = std::chrono::floor<std::chrono::days>(local);
   const Date date{day};
   const auto seconds = std::chrono::floor<std::chrono::seconds>(local - day).count();
-  return absl::CivilSecond(static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), 0, 0, seconds);
+  return absl::CivilSecond(static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                           static_cast<unsigned>(date.day()), 0, 0, seconds);
 }
 
 }  // namespace

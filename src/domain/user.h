@@ -19,13 +19,14 @@ struct Preferences {
   bool operator==(const Preferences&) const = default;
 };
 
-// What a change of zone or preferences still has to recompute; on the user's row until it ends, so that any process
-// goes on with it after a crash.
+// What a change of zone or preferences still has to recompute; on the user's row until it ends, so
+// that any process goes on with it after a crash.
 struct RecomputeJob {
-  bool shift_due_dates = false;  // keep wall times: moves due dates (makes versions and audit entries)
-  bool zone_changed = false;     // all-day due dates follow the zone
-  std::string from_zone;         // the zone whose wall times are kept
-  std::optional<Uuid> after;     // tasks up to this id are done
+  bool shift_due_dates =
+      false;                  // keep wall times: moves due dates (makes versions and audit entries)
+  bool zone_changed = false;  // all-day due dates follow the zone
+  std::string from_zone;      // the zone whose wall times are kept
+  std::optional<Uuid> after;  // tasks up to this id are done
   bool operator==(const RecomputeJob&) const = default;
 };
 

@@ -1,8 +1,8 @@
 #include "events/event.h"
 
-#include <boost/json.hpp>
-
 #include <array>
+
+#include <boost/json.hpp>
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -11,7 +11,8 @@
 namespace todo {
 namespace {
 
-constexpr std::array<std::string_view, topic_count> topics{"todo.audit", "todo.reminders", "todo.task.completed"};
+constexpr std::array<std::string_view, topic_count> topics{"todo.audit", "todo.reminders",
+                                                           "todo.task.completed"};
 constexpr std::string_view schema_version = "1.0";
 constexpr std::string_view source = "todo-backend";
 
@@ -38,18 +39,26 @@ struct Envelope {
   Instant time;
 };
 
-// CloudEvents 1.0, structured content mode. `write_data` writes the members of data behind the common ones.
+// CloudEvents 1.0, structured content mode. `write_data` writes the members of data behind the
+// common ones.
 template <class WriteData>
 OutboxEvent make(const Envelope& envelope, const Origin& origin, WriteData write_data) {
   OutboxEvent event{envelope.id, envelope.topic, envelope.user_id, {}};
   event.event.reserve(1'400);
   JsonWriter json(event.event);
-  json.begin_object().member("specversion", "1.0").member("id", envelope.id).member("source", source);
-  json.member("type", "todo." + std::string(envelope.type)).member("subject", envelope.subject).member("time", envelope.time);
+  json.begin_object()
+      .member("specversion", "1.0")
+      .member("id", envelope.id)
+      .member("source", source);
+  json.member("type", "todo." + std::string(envelope.type))
+      .member("subject", envelope.subject)
+      .member("time", envelope.time);
   json.member("datacontenttype", "application/json");
   if (!origin.trace.trace_id.empty()) json.member("traceparent", origin.trace.traceparent());
   json.member("partitionkey", envelope.user_id).key("data").begin_object();
-  json.member("schema_version", schema_version).member("event_type", envelope.type).member("timestamp", envelope.time);
+  json.member("schema_version", schema_version)
+      .member("event_type", envelope.type)
+      .member("timestamp", envelope.time);
   json.member("user_id", envelope.user_id);
   write_data(json);
   json.end_object().end_object();
@@ -72,7 +81,8 @@ class Reader {
     if (data == nullptr || !data->is_object()) throw Unreadable{"data is missing"};
     data_ = &data->get_object();
     const std::string version = text("schema_version");
-    if (version != "1" && !version.starts_with("1.")) throw Unreadable{"schema_version " + version + " is not one this program reads"};
+    if (version != "1" && !version.starts_with("1."))
+      throw Unreadable{"schema_version " + version + " is not one this program reads"};
   }
 
   std::string text(std::string_view name) const { return text_in(*data_, name); }
@@ -94,7 +104,8 @@ class Reader {
 
   std::int64_t positive(std::string_view name) const {
     const auto* value = data_->if_contains(name);
-    if (value == nullptr || !value->is_int64() || value->get_int64() < 1) throw Unreadable{std::string(name) + " is not a positive integer"};
+    if (value == nullptr || !value->is_int64() || value->get_int64() < 1)
+      throw Unreadable{std::string(name) + " is not a positive integer"};
     return value->get_int64();
   }
 
@@ -111,7 +122,9 @@ class Reader {
     return value != nullptr && value->is_object() ? &value->get_object() : nullptr;
   }
 
-  static Uuid id_in(const boost::json::object& object, std::string_view name) { return id_of(text_in(object, name), name); }
+  static Uuid id_in(const boost::json::object& object, std::string_view name) {
+    return id_of(text_in(object, name), name);
+  }
 
   Origin origin() const {
     Origin origin;
@@ -127,7 +140,8 @@ class Reader {
  private:
   static std::string text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
-    if (value == nullptr || !value->is_string()) throw Unreadable{std::string(name) + " is missing or not a text"};
+    if (value == nullptr || !value->is_string())
+      throw Unreadable{std::string(name) + " is missing or not a text"};
     return std::string(std::string_view(value->get_string()));
   }
   static Uuid id_of(const std::string& text, std::string_view name) {
@@ -186,7 +200,8 @@ CompletedEvent read_completed(const Reader& reader) {
   event.timestamp = reader.instant("timestamp");
   event.user_id = reader.id("user_id");
   event.task_id = reader.id("task_id");
-  if (const auto* next = reader.object("next_occurrence")) event.next_occurrence_id = Reader::id_in(*next, "id");
+  if (const auto* next = reader.object("next_occurrence"))
+    event.next_occurrence_id = Reader::id_in(*next, "id");
   event.origin = reader.origin();
   return event;
 }
@@ -205,34 +220,64 @@ std::optional<Topic> parse_topic(std::string_view text) {
 std::string TraceContext::traceparent() const { return "00-" + trace_id + "-" + span_id + "-01"; }
 
 OutboxEvent make_event(const AuditEvent& event, const Origin& origin) {
-  return make({event.id, Topic::audit, event.user_id, event.entity_id, event_type(event.action), event.timestamp}, origin, [&](JsonWriter& json) {
-    json.member("entity_type", event.entity_type).member("entity_id", event.entity_id).member("entity_version", event.entity_version);
-    json.member("action", to_string(event.action)).key("before").raw(event.before).key("after").raw(event.after);
-    json.key("metadata").raw(event.metadata);
-  });
+  return make({event.id, Topic::audit, event.user_id, event.entity_id, event_type(event.action),
+               event.timestamp},
+              origin, [&](JsonWriter& json) {
+                json.member("entity_type", event.entity_type)
+                    .member("entity_id", event.entity_id)
+                    .member("entity_version", event.entity_version);
+                json.member("action", to_string(event.action))
+                    .key("before")
+                    .raw(event.before)
+                    .key("after")
+                    .raw(event.after);
+                json.key("metadata").raw(event.metadata);
+              });
 }
 
 OutboxEvent make_event(const ReminderEvent& event, const Origin& origin) {
-  return make({event.id, Topic::reminders, event.user_id, event.task_id, "task.reminder", event.timestamp}, origin, [&](JsonWriter& json) {
-    json.member("task_id", event.task_id).member("claim_id", event.claim_id).member("task_title", event.task_title);
-    json.member("due_date", event.due_date);
-    if (!origin.request_id.empty()) json.member("request_id", origin.request_id);
-  });
+  return make(
+      {event.id, Topic::reminders, event.user_id, event.task_id, "task.reminder", event.timestamp},
+      origin, [&](JsonWriter& json) {
+        json.member("task_id", event.task_id)
+            .member("claim_id", event.claim_id)
+            .member("task_title", event.task_title);
+        json.member("due_date", event.due_date);
+        if (!origin.request_id.empty()) json.member("request_id", origin.request_id);
+      });
 }
 
-OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task, const Task& next, const Origin& origin) {
-  return make({id, Topic::task_completed, task.user_id, task.id, "task.completed", timestamp}, origin, [&](JsonWriter& json) {
-    json.member("task_id", task.id).key("task").begin_object().member("id", task.id).member("title", task.title);
-    json.member("recurrence_rule", to_string(task.recurrence.rule));
-    json.member("due_date", task.due ? std::optional(task.due->at) : std::nullopt).end_object();
-    json.key("next_occurrence").begin_object().member("id", next.id).member("series_id", next.series_id);
-    json.member("occurrence", next.occurrence).member("due_date", next.due ? std::optional(next.due->at) : std::nullopt).end_object();
-    if (!origin.request_id.empty()) json.member("request_id", origin.request_id);
-  });
+OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task,
+                                 const Task& next, const Origin& origin) {
+  return make(
+      {id, Topic::task_completed, task.user_id, task.id, "task.completed", timestamp}, origin,
+      [&](JsonWriter& json) {
+        json.member("task_id", task.id)
+            .key("task")
+            .begin_object()
+            .member("id", task.id)
+            .member("title", task.title);
+        json.member("recurrence_rule", to_string(task.recurrence.rule));
+        json.member("due_date", task.due ? std::optional(task.due->at) : std::nullopt).end_object();
+        json.key("next_occurrence")
+            .begin_object()
+            .member("id", next.id)
+            .member("series_id", next.series_id);
+        json.member("occurrence", next.occurrence)
+            .member("due_date", next.due ? std::optional(next.due->at) : std::nullopt)
+            .end_object();
+        if (!origin.request_id.empty()) json.member("request_id", origin.request_id);
+      });
 }
 
-std::expected<AuditEvent, std::string> parse_audit_event(std::string_view event) { return reading<AuditEvent>(event, read_audit); }
-std::expected<ReminderEvent, std::string> parse_reminder_event(std::string_view event) { return reading<ReminderEvent>(event, read_reminder); }
-std::expected<CompletedEvent, std::string> parse_completed_event(std::string_view event) { return reading<CompletedEvent>(event, read_completed); }
+std::expected<AuditEvent, std::string> parse_audit_event(std::string_view event) {
+  return reading<AuditEvent>(event, read_audit);
+}
+std::expected<ReminderEvent, std::string> parse_reminder_event(std::string_view event) {
+  return reading<ReminderEvent>(event, read_reminder);
+}
+std::expected<CompletedEvent, std::string> parse_completed_event(std::string_view event) {
+  return reading<CompletedEvent>(event, read_completed);
+}
 
 }  // namespace todo

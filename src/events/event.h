@@ -31,8 +31,8 @@ struct Origin {
   TraceContext trace;
 };
 
-// An event in its envelope: CloudEvents 1.0, structured JSON. `event` is the whole envelope, the very
-// bytes that go over any bus.
+// An event in its envelope: CloudEvents 1.0, structured JSON. `event` is the whole envelope, the
+// very bytes that go over any bus.
 struct OutboxEvent {
   Uuid id;
   Topic topic = Topic::audit;
@@ -79,10 +79,11 @@ struct CompletedEvent {
 OutboxEvent make_event(const AuditEvent& event, const Origin& origin);
 OutboxEvent make_event(const ReminderEvent& event, const Origin& origin);
 // `task` is the completed task, `next` the promised one.
-OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task, const Task& next, const Origin& origin);
+OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task,
+                                 const Task& next, const Origin& origin);
 
-// Reading. Unknown members are ignored. Fails with a reason fit for the dead letters: not JSON, another major
-// schema_version, a missing or wrong member.
+// Reading. Unknown members are ignored. Fails with a reason fit for the dead letters: not JSON,
+// another major schema_version, a missing or wrong member.
 std::expected<AuditEvent, std::string> parse_audit_event(std::string_view event);
 std::expected<ReminderEvent, std::string> parse_reminder_event(std::string_view event);
 std::expected<CompletedEvent, std::string> parse_completed_event(std::string_view event);

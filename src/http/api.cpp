@@ -19,7 +19,8 @@ constexpr RateLimiter::Rate login_address_rate{30.0 / 60, 30.0};
 constexpr RateLimiter::Rate registration_address_rate{20.0 / 3600, 20.0};
 
 bool is_safe(net::Method method) {
-  return method == net::Method::get || method == net::Method::head || method == net::Method::options;
+  return method == net::Method::get || method == net::Method::head ||
+         method == net::Method::options;
 }
 
 Error forbidden(const char* detail) { return Error{ErrorCode::forbidden, detail, {}, 0}; }
@@ -42,7 +43,8 @@ struct Api::Impl {
     add_notification_routes(routes);
     add_audit_routes(routes);
     add_export_routes(routes);
-    for (std::size_t i = 0; i < routes.size(); ++i) router.add(routes[i].method, routes[i].pattern, static_cast<int>(i));
+    for (std::size_t i = 0; i < routes.size(); ++i)
+      router.add(routes[i].method, routes[i].pattern, static_cast<int>(i));
   }
 
   void dispatch(const ExchangePtr& exchange) {
@@ -58,15 +60,17 @@ struct Api::Impl {
     if (!query) return exchange->refuse(query.error());
     exchange->set_query(std::move(*query));
     if (route.access == Access::open) return route.run(exchange);
-    app.authenticator.authenticate(request, exchange->now(), exchange->executor(), [this, exchange, &route](Result<Caller> caller) {
-      if (!caller) return exchange->refuse(caller.error());
-      exchange->set_caller(std::move(*caller));
-      admit(exchange, route);
-    });
+    app.authenticator.authenticate(request, exchange->now(), exchange->executor(),
+                                   [this, exchange, &route](Result<Caller> caller) {
+                                     if (!caller) return exchange->refuse(caller.error());
+                                     exchange->set_caller(std::move(*caller));
+                                     admit(exchange, route);
+                                   });
   }
 
   static void refuse_path(const ExchangePtr& exchange, const Router::Match& match) {
-    if (!match.path_known) return exchange->refuse(Error{ErrorCode::not_found, "There is nothing at this path", {}, 0});
+    if (!match.path_known)
+      return exchange->refuse(Error{ErrorCode::not_found, "There is nothing at this path", {}, 0});
     net::Response response = problem(405, "This path takes " + match.allow, exchange->request_id());
     response.with("Allow", match.allow);
     exchange->respond(std::move(response));
@@ -75,8 +79,10 @@ struct Api::Impl {
   // What a known caller may still be refused for.
   void admit(const ExchangePtr& exchange, const Route& route) {
     const Caller& caller = exchange->caller();
-    if (caller.by_cookie && !is_safe(exchange->request().method) && !origin_allowed(exchange->request(), app.options.public_url)) {
-      return exchange->refuse(forbidden("Requests that change something come from this server's own pages only"));
+    if (caller.by_cookie && !is_safe(exchange->request().method) &&
+        !origin_allowed(exchange->request(), app.options.public_url)) {
+      return exchange->refuse(
+          forbidden("Requests that change something come from this server's own pages only"));
     }
     if (route.access == Access::account && !caller.session_id) {
       return exchange->refuse(forbidden("This takes a session: an API token cannot do it"));
@@ -85,9 +91,11 @@ struct Api::Impl {
       return exchange->refuse(forbidden("This token may only read"));
     }
     if (app.options.rate_limits) {
-      const std::string_view key(reinterpret_cast<const char*>(caller.user_id.bytes.data()), caller.user_id.bytes.size());
+      const std::string_view key(reinterpret_cast<const char*>(caller.user_id.bytes.data()),
+                                 caller.user_id.bytes.size());
       if (const auto wait_s = app.per_user.take(key, exchange->now())) {
-        return exchange->refuse(Error{ErrorCode::rate_limited, "Too many requests; slow down", {}, *wait_s});
+        return exchange->refuse(
+            Error{ErrorCode::rate_limited, "Too many requests; slow down", {}, *wait_s});
       }
     }
     route.run(exchange);
@@ -109,7 +117,8 @@ void Api::handle(const net::Request& request, Executor& executor, net::Reply rep
     impl_->dispatch(exchange);
   } catch (const std::exception& error) {
     log::error("request failed", {{"error", error.what()}, {"request_id", exchange->request_id()}});
-    exchange->refuse(Error{ErrorCode::internal, "Something went wrong here; it has been logged", {}, 0});
+    exchange->refuse(
+        Error{ErrorCode::internal, "Something went wrong here; it has been logged", {}, 0});
   }
 }
 

@@ -30,8 +30,8 @@ struct Readiness {
   std::vector<std::pair<std::string, std::string>> checks;  // name, "ok" or what is wrong
 };
 
-// Everything under port 8080: routes, authentication, limits, errors. References must outlive it. Handles requests on any number of
-// I/O threads.
+// Everything under port 8080: routes, authentication, limits, errors. References must outlive it.
+// Handles requests on any number of I/O threads.
 class Api final : public net::Handler {
  public:
   struct Dependencies {

@@ -20,7 +20,9 @@ constexpr std::size_t credential_bytes_max = 2'048;
 
 struct TextHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
 };
 
 struct Credential {
@@ -43,7 +45,8 @@ std::optional<std::string_view> cookie_value(std::string_view header, std::strin
     const auto end = header.find(';');
     const std::string_view pair = trim(header.substr(0, end));
     const auto equals = pair.find('=');
-    if (equals != std::string_view::npos && pair.substr(0, equals) == name) return pair.substr(equals + 1);
+    if (equals != std::string_view::npos && pair.substr(0, equals) == name)
+      return pair.substr(equals + 1);
     if (end == std::string_view::npos) break;
     header.remove_prefix(end + 1);
   }
@@ -61,7 +64,9 @@ std::optional<Credential> credential_of(const net::Request& request) {
   return std::nullopt;
 }
 
-std::unexpected<Error> refused() { return fail(ErrorCode::unauthorized, "Sign in, or send a valid token"); }
+std::unexpected<Error> refused() {
+  return fail(ErrorCode::unauthorized, "Sign in, or send a valid token");
+}
 
 }  // namespace
 
@@ -97,7 +102,8 @@ struct Authenticator::Cache {
 
 std::string hash_api_token(std::string_view token) {
   std::array<unsigned char, 32> hash{};
-  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(token.data()), token.size(), nullptr, 0);
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(token.data()),
+                     token.size(), nullptr, 0);
   return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
@@ -107,7 +113,8 @@ Authenticator::~Authenticator() = default;
 
 void Authenticator::forget_user(const Uuid& user_id) {
   const std::scoped_lock lock(cache_->mutex);
-  std::erase_if(cache_->entries, [&](const auto& entry) { return entry.second.caller.user_id == user_id; });
+  std::erase_if(cache_->entries,
+                [&](const auto& entry) { return entry.second.caller.user_id == user_id; });
 }
 
 void Authenticator::forget_all() {
@@ -115,7 +122,8 @@ void Authenticator::forget_all() {
   cache_->entries.clear();
 }
 
-void Authenticator::authenticate(const net::Request& request, Instant now, Executor& executor, Done done) {
+void Authenticator::authenticate(const net::Request& request, Instant now, Executor& executor,
+                                 Done done) {
   const auto credential = credential_of(request);
   if (!credential || credential->token.empty() || credential->token.size() > credential_bytes_max) {
     return done(refused());
@@ -165,12 +173,15 @@ void Authenticator::authenticate(const net::Request& request, Instant now, Execu
     caller.user_id = token->user_id;
     caller.scope = token->scope;
     caller.actor = "token:" + token->name;
-    if (!token->last_used_at || *token->last_used_at + touch_interval <= lookup->now) lookup->touch = token->id;
+    if (!token->last_used_at || *token->last_used_at + touch_interval <= lookup->now)
+      lookup->touch = token->id;
     lookup->found = Cache::Entry{std::move(caller), Steady::now(), token->expires_at};
   };
-  const auto answer = [lookup, cache = cache_, &store = store_, &executor](storage::Outcome outcome) {
+  const auto answer = [lookup, cache = cache_, &store = store_,
+                       &executor](storage::Outcome outcome) {
     if (outcome != storage::Outcome::committed) {
-      return lookup->done(std::unexpected(Error{ErrorCode::unavailable, "The database is away", {}, 1}));
+      return lookup->done(
+          std::unexpected(Error{ErrorCode::unavailable, "The database is away", {}, 1}));
     }
     if (!lookup->found) return lookup->done(refused());
     if (lookup->touch) {

@@ -28,8 +28,9 @@ struct Caller {
 // The hash under which an API token is stored.
 std::string hash_api_token(std::string_view token);
 
-// Turns a bearer token, an API token or the session cookie into a Caller. What the database said is believed for a second at most, so
-// that a session ends within a second everywhere. Safe from any thread.
+// Turns a bearer token, an API token or the session cookie into a Caller. What the database said is
+// believed for a second at most, so that a session ends within a second everywhere. Safe from any
+// thread.
 class Authenticator {
  public:
   Authenticator(storage::Store& store, const Jwt& jwt);

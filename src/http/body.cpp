@@ -1,10 +1,10 @@
 #include "http/body.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <boost/json.hpp>
 #include <cctype>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "base/json_reader.h"
 #include "base/limits.h"
@@ -17,7 +17,8 @@ constexpr const char* required = "Is required";
 constexpr const char* not_null = "Must not be null";
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 bool is_json(std::string_view content_type) {
@@ -28,9 +29,12 @@ bool is_json(std::string_view content_type) {
   std::string_view parameter = trim(content_type.substr(semicolon + 1));
   if (parameter.empty()) return true;
   const auto equals = parameter.find('=');
-  if (equals == std::string_view::npos || !equals_ignoring_case(parameter.substr(0, equals), "charset")) return true;
+  if (equals == std::string_view::npos ||
+      !equals_ignoring_case(parameter.substr(0, equals), "charset"))
+    return true;
   std::string_view charset = parameter.substr(equals + 1);
-  if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"') charset = charset.substr(1, charset.size() - 2);
+  if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"')
+    charset = charset.substr(1, charset.size() - 2);
   return equals_ignoring_case(charset, "utf-8") || equals_ignoring_case(charset, "utf8");
 }
 
@@ -46,7 +50,8 @@ Body::Body(boost::json::object object) : object_(std::move(object)) {}
 Result<Body> Body::parse(const net::Request& request) {
   const auto content_type = request.field("Content-Type");
   if (!content_type || !is_json(*content_type)) {
-    return fail(ErrorCode::unsupported_media, "The body must be JSON: send Content-Type: application/json");
+    return fail(ErrorCode::unsupported_media,
+                "The body must be JSON: send Content-Type: application/json");
   }
   auto value = parse_json(request.body);
   if (!value) return std::unexpected(value.error());
@@ -94,8 +99,10 @@ std::string Body::password(std::string_view name, bool check_length) {
     return {};
   }
   const auto& text = value->as_string();
-  if (text.size() > limits::password_bytes_max || (check_length && text.size() < limits::password_bytes_min)) {
-    refuse(std::string(name), fmt::format("Must have {} to {} bytes", limits::password_bytes_min, limits::password_bytes_max));
+  if (text.size() > limits::password_bytes_max ||
+      (check_length && text.size() < limits::password_bytes_min)) {
+    refuse(std::string(name), fmt::format("Must have {} to {} bytes", limits::password_bytes_min,
+                                          limits::password_bytes_max));
   }
   return std::string(std::string_view(text));
 }
@@ -119,7 +126,8 @@ service::Member<int> Body::integer(std::string_view name, int min, int max, bool
   return {true, std::nullopt};
 }
 
-service::Member<int> Body::word(std::string_view name, std::initializer_list<std::string_view> words, bool nullable) {
+service::Member<int> Body::word(std::string_view name,
+                                std::initializer_list<std::string_view> words, bool nullable) {
   const boost::json::value* value = take(name);
   if (value == nullptr) return {};
   if (nullable && value->is_null()) return {true, std::nullopt};
@@ -131,9 +139,13 @@ service::Member<int> Body::word(std::string_view name, std::initializer_list<std
   return {true, std::nullopt};
 }
 
-void Body::ignore(std::initializer_list<std::string_view> names) { taken_.insert(taken_.end(), names); }
+void Body::ignore(std::initializer_list<std::string_view> names) {
+  taken_.insert(taken_.end(), names);
+}
 
-void Body::refuse(std::string field, std::string message) { errors_.push_back({std::move(field), std::move(message)}); }
+void Body::refuse(std::string field, std::string message) {
+  errors_.push_back({std::move(field), std::move(message)});
+}
 
 Result<void> Body::finish() {
   for (const auto& member : object_) {

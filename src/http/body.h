@@ -1,11 +1,12 @@
 #pragma once
 
-#include <boost/json/object.hpp>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/json/object.hpp>
 
 #include "base/error.h"
 #include "net/message.h"
@@ -13,12 +14,13 @@
 
 namespace todo::http {
 
-// The JSON object of a request. A handler takes the members it knows; `finish` fails with 422 naming every member that was wrong,
-// missing or unknown at once. A value taken after a mistake is a default and is never used: `finish` fails first.
+// The JSON object of a request. A handler takes the members it knows; `finish` fails with 422
+// naming every member that was wrong, missing or unknown at once. A value taken after a mistake is
+// a default and is never used: `finish` fails first.
 class Body {
  public:
-  // Fails: unsupported_media unless Content-Type is application/json, malformed for what is not JSON, invalid for what is no
-  // object.
+  // Fails: unsupported_media unless Content-Type is application/json, malformed for what is not
+  // JSON, invalid for what is no object.
   static Result<Body> parse(const net::Request& request);
 
   struct TextRule {
@@ -34,7 +36,8 @@ class Body {
   service::Member<bool> boolean(std::string_view name, bool nullable = false);
   service::Member<int> integer(std::string_view name, int min, int max, bool nullable = false);
   // The index in the list of words.
-  service::Member<int> word(std::string_view name, std::initializer_list<std::string_view> words, bool nullable);
+  service::Member<int> word(std::string_view name, std::initializer_list<std::string_view> words,
+                            bool nullable);
   // Any value of the member, for those with rules of their own; null where it is absent.
   const boost::json::value* take(std::string_view name);
 

@@ -49,7 +49,8 @@ std::optional<Network> parse_network(std::string_view text) {
   int bits = 0;
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bits);
   const int bits_max = address->v4 ? 32 : 128;
-  if (error != std::errc{} || end != length.data() + length.size() || bits < 0 || bits > bits_max) return std::nullopt;
+  if (error != std::errc{} || end != length.data() + length.size() || bits < 0 || bits > bits_max)
+    return std::nullopt;
   network.bits = bits + (address->v4 ? mapped_bits : 0);
   return network;
 }
@@ -79,13 +80,15 @@ bool is_network(std::string_view text) { return parse_network(text).has_value();
 std::string client_address(const net::Request& request, const std::vector<std::string>& trusted) {
   if (trusted.empty() || !is_trusted(request.peer, trusted)) return std::string(request.peer);
   std::string client(request.peer);
-  // The last field and its last entry are the nearest proxy's word; what a client wrote itself stands before.
+  // The last field and its last entry are the nearest proxy's word; what a client wrote itself
+  // stands before.
   for (auto field = request.fields.rbegin(); field != request.fields.rend(); ++field) {
     if (fold_case(field->name) != "x-forwarded-for") continue;
     std::string_view rest = field->value;
     while (!rest.empty()) {
       const auto comma = rest.rfind(',');
-      const std::string_view entry = trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
+      const std::string_view entry =
+          trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
       if (!parse_address(entry)) return client;
       client = entry;
       if (!is_trusted(entry, trusted)) return client;

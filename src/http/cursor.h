@@ -9,7 +9,8 @@
 
 namespace todo::http {
 
-// Opaque, versioned page positions: a version byte, a fingerprint of the query they belong to, and the position.
+// Opaque, versioned page positions: a version byte, a fingerprint of the query they belong to, and
+// the position.
 class CursorWriter {
  public:
   explicit CursorWriter(std::string_view query);
@@ -23,7 +24,8 @@ class CursorWriter {
   std::string bytes_;
 };
 
-// Reads what CursorWriter wrote for the same query. Any reading past the end or a wrong fingerprint makes `valid` false.
+// Reads what CursorWriter wrote for the same query. Any reading past the end or a wrong fingerprint
+// makes `valid` false.
 class CursorReader {
  public:
   CursorReader(std::string_view cursor, std::string_view query);

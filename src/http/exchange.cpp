@@ -15,7 +15,8 @@ namespace {
 
 bool is_request_id(std::string_view text) {
   return !text.empty() && text.size() <= limits::request_id_bytes_max &&
-         std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+         std::ranges::all_of(text,
+                             [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
 std::string random_hex(std::size_t bytes) {
@@ -29,7 +30,8 @@ std::string random_hex(std::size_t bytes) {
 }
 
 bool is_lower_hex(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return std::ranges::all_of(
+      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -38,8 +40,9 @@ TraceContext trace_of(const net::Request& request) {
   trace.span_id = random_hex(8);
   const auto header = request.field("traceparent");
   const std::string_view text = header.value_or(std::string_view{});
-  const bool valid = text.size() >= 55 && text[2] == '-' && text[35] == '-' && text[52] == '-' && text.substr(0, 2) != "ff" &&
-                     is_lower_hex(text.substr(0, 2)) && is_lower_hex(text.substr(3, 32)) && is_lower_hex(text.substr(36, 16)) &&
+  const bool valid = text.size() >= 55 && text[2] == '-' && text[35] == '-' && text[52] == '-' &&
+                     text.substr(0, 2) != "ff" && is_lower_hex(text.substr(0, 2)) &&
+                     is_lower_hex(text.substr(3, 32)) && is_lower_hex(text.substr(36, 16)) &&
                      text.substr(3, 32).find_first_not_of('0') != std::string_view::npos;
   trace.trace_id = valid ? std::string(text.substr(3, 32)) : random_hex(16);
   return trace;
@@ -48,9 +51,14 @@ TraceContext trace_of(const net::Request& request) {
 }  // namespace
 
 Exchange::Exchange(App& app, const net::Request& request, Executor& executor, net::Reply reply)
-    : app_(app), request_(request), executor_(executor), reply_(std::move(reply)), now_(app.with.clock.now()) {
+    : app_(app),
+      request_(request),
+      executor_(executor),
+      reply_(std::move(reply)),
+      now_(app.with.clock.now()) {
   const auto given = request.field("X-Request-Id");
-  origin_.request_id = given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
+  origin_.request_id =
+      given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
   origin_.trace = trace_of(request);
   client_address_ = http::client_address(request, app.options.trusted_proxies);
 }
@@ -80,15 +88,22 @@ void Exchange::respond(net::Response response) {
   if (!reply_) return;
   response.with("X-Request-Id", origin_.request_id);
   response.with("X-Content-Type-Options", "nosniff");
-  const bool has_cache_control = std::ranges::any_of(response.headers, [](const auto& h) { return h.first == "Cache-Control"; });
+  const bool has_cache_control = std::ranges::any_of(
+      response.headers, [](const auto& h) { return h.first == "Cache-Control"; });
   if (!has_cache_control) response.with("Cache-Control", "no-store");
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   const std::string route = route_.empty() ? "none" : std::string(route_);
   auto& metrics = app_.with.metrics;
   const std::string status = std::to_string(response.status);
   const std::string method(net::to_string(request_.method));
-  metrics.counter("todo_http_requests_total", "Requests answered", {{"method", method}, {"route", route}, {"status", status}}).add();
-  metrics.histogram("todo_http_request_seconds", "From the request read to the response made", metrics::latency_buckets(), {{"route", route}})
+  metrics
+      .counter("todo_http_requests_total", "Requests answered",
+               {{"method", method}, {"route", route}, {"status", status}})
+      .add();
+  metrics
+      .histogram("todo_http_request_seconds", "From the request read to the response made",
+                 metrics::latency_buckets(), {{"route", route}})
       .observe(seconds);
   const auto level = response.status >= 500 ? log::Level::warning : log::Level::info;
   if (log::enabled(level)) {
@@ -110,7 +125,8 @@ void Exchange::refuse(const Error& error) { respond(problem(error, request_id())
 
 void Exchange::refuse_unavailable(storage::Outcome outcome) {
   const std::string detail = outcome == storage::Outcome::unknown
-                                 ? "The database went away while writing: it may or may not have happened; ask again with the same Idempotency-Key"
+                                 ? "The database went away while writing: it may or may not have "
+                                   "happened; ask again with the same Idempotency-Key"
                                  : "The database cannot do this right now; nothing was changed";
   refuse(Error{ErrorCode::unavailable, detail, {}, 1});
 }

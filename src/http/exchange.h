@@ -31,8 +31,8 @@ struct App {
   RateLimiter registration_per_address;
 };
 
-// One request on its way to its answer. Made on the I/O thread that read the request; storage threads only read it
-// while the I/O side waits.
+// One request on its way to its answer. Made on the I/O thread that read the request; storage
+// threads only read it while the I/O side waits.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(App& app, const net::Request& request, Executor& executor, net::Reply reply);

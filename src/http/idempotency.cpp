@@ -14,7 +14,8 @@ std::string hash_request(const net::Request& request) {
   crypto_generichash_state state;
   crypto_generichash_init(&state, nullptr, 0, crypto_generichash_BYTES);
   const auto add = [&state](std::string_view part) {
-    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(part.data()), part.size());
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(part.data()),
+                              part.size());
     crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>("\0"), 1);
   };
   add(net::to_string(request.method));
@@ -48,14 +49,17 @@ Result<std::optional<IdempotencyKey>> idempotency_key(const Exchange& exchange) 
   const auto key = request.field("Idempotency-Key");
   if (!key) return std::nullopt;
   const bool printable = std::ranges::all_of(*key, [](char c) { return c >= 0x20 && c < 0x7f; });
-  if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !printable || request.count("Idempotency-Key") > 1) {
+  if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !printable ||
+      request.count("Idempotency-Key") > 1) {
     return fail_field("Idempotency-Key", "Must be one text of 1 to 255 printable ASCII characters");
   }
   return IdempotencyKey{std::string(*key), hash_request(request)};
 }
 
-Result<std::optional<net::Response>> begin_idempotent(storage::Tx& tx, const Exchange& exchange, const IdempotencyKey& key) {
-  const auto earlier = tx.insert_idempotency_key(exchange.caller().user_id, key.key, key.request_hash, exchange.now());
+Result<std::optional<net::Response>> begin_idempotent(storage::Tx& tx, const Exchange& exchange,
+                                                      const IdempotencyKey& key) {
+  const auto earlier = tx.insert_idempotency_key(exchange.caller().user_id, key.key,
+                                                 key.request_hash, exchange.now());
   if (!earlier) return std::nullopt;
   if (earlier->request_hash != key.request_hash) {
     return fail_field("Idempotency-Key", "Was used with another request");
@@ -68,9 +72,11 @@ Result<std::optional<net::Response>> begin_idempotent(storage::Tx& tx, const Exc
   return response;
 }
 
-void store_idempotent(storage::Tx& tx, const Exchange& exchange, const IdempotencyKey& key, const net::Response& response) {
-  tx.store_idempotent_response(exchange.caller().user_id, key.key,
-                               {key.request_hash, response.status, write_headers(response), response.body});
+void store_idempotent(storage::Tx& tx, const Exchange& exchange, const IdempotencyKey& key,
+                      const net::Response& response) {
+  tx.store_idempotent_response(
+      exchange.caller().user_id, key.key,
+      {key.request_hash, response.status, write_headers(response), response.body});
 }
 
 }  // namespace todo::http

@@ -22,10 +22,12 @@ struct FreeToken {
 using Token = std::unique_ptr<jwt_t, FreeToken>;
 
 bool is_token_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_' || c == '.';
 }
 
-// Header and payload are signed, byte for byte, and the signature is compared in constant time: libjwt 1.10 compares texts.
+// Header and payload are signed, byte for byte, and the signature is compared in constant time:
+// libjwt 1.10 compares texts.
 bool signature_holds(std::string_view token, const std::string& key) {
   const auto dot = token.rfind('.');
   const std::string_view text = token.substr(0, dot);
@@ -33,8 +35,10 @@ bool signature_holds(std::string_view token, const std::string& key) {
   if (!signature || signature->size() != crypto_auth_hmacsha256_BYTES) return false;
   std::array<unsigned char, crypto_auth_hmacsha256_BYTES> expected{};
   crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, reinterpret_cast<const unsigned char*>(key.data()), key.size());
-  crypto_auth_hmacsha256_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  crypto_auth_hmacsha256_init(&state, reinterpret_cast<const unsigned char*>(key.data()),
+                              key.size());
+  crypto_auth_hmacsha256_update(&state, reinterpret_cast<const unsigned char*>(text.data()),
+                                text.size());
   crypto_auth_hmacsha256_final(&state, expected.data());
   return sodium_memcmp(expected.data(), signature->data(), expected.size()) == 0;
 }
@@ -68,9 +72,13 @@ std::string Jwt::sign(const JwtClaims& claims) const {
   jwt_t* made = nullptr;
   if (jwt_new(&made) != 0) throw std::bad_alloc();
   const Token token(made);
-  const auto seconds = [](Instant at) { return static_cast<long>(std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count()); };
+  const auto seconds = [](Instant at) {
+    return static_cast<long>(
+        std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count());
+  };
   const std::string& key = keys_.front();
-  int failed = jwt_set_alg(made, JWT_ALG_HS256, reinterpret_cast<const unsigned char*>(key.data()), static_cast<int>(key.size()));
+  int failed = jwt_set_alg(made, JWT_ALG_HS256, reinterpret_cast<const unsigned char*>(key.data()),
+                           static_cast<int>(key.size()));
   failed |= jwt_add_grant(made, "sub", claims.user_id.to_string().c_str());
   failed |= jwt_add_grant(made, "jti", claims.session_id.to_string().c_str());
   failed |= jwt_add_grant_int(made, "iat", seconds(claims.issued_at));
@@ -82,9 +90,11 @@ std::string Jwt::sign(const JwtClaims& claims) const {
 }
 
 std::optional<JwtClaims> Jwt::verify(std::string_view token, Instant now) const {
-  if (token.empty() || token.size() > token_bytes_max || !std::ranges::all_of(token, is_token_byte)) return std::nullopt;
+  if (token.empty() || token.size() > token_bytes_max || !std::ranges::all_of(token, is_token_byte))
+    return std::nullopt;
   if (std::ranges::count(token, '.') != 2) return std::nullopt;
-  const auto key = std::ranges::find_if(keys_, [token](const std::string& k) { return signature_holds(token, k); });
+  const auto key = std::ranges::find_if(
+      keys_, [token](const std::string& k) { return signature_holds(token, k); });
   if (key == keys_.end()) return std::nullopt;
   const Token decoded = decode(std::string(token), *key);
   if (!decoded || jwt_get_alg(decoded.get()) != JWT_ALG_HS256) return std::nullopt;
@@ -92,7 +102,8 @@ std::optional<JwtClaims> Jwt::verify(std::string_view token, Instant now) const 
   const auto session_id = id_claim(decoded.get(), "jti");
   const auto issued_at = time_claim(decoded.get(), "iat");
   const auto expires_at = time_claim(decoded.get(), "exp");
-  if (!user_id || !session_id || !issued_at || !expires_at || *expires_at <= now) return std::nullopt;
+  if (!user_id || !session_id || !issued_at || !expires_at || *expires_at <= now)
+    return std::nullopt;
   return JwtClaims{*user_id, *session_id, *issued_at, *expires_at};
 }
 

@@ -15,7 +15,8 @@ bool origin_allowed(const net::Request& request, const std::string& public_url) 
   }
   const auto scheme = asked.find("://");
   const auto host = request.field("Host");
-  return host && scheme != std::string::npos && (asked.starts_with("http://") || asked.starts_with("https://")) &&
+  return host && scheme != std::string::npos &&
+         (asked.starts_with("http://") || asked.starts_with("https://")) &&
          asked.substr(scheme + 3) == fold_case(*host);
 }
 

@@ -36,7 +36,8 @@ std::optional<std::string> decode(std::string_view text) {
 }
 
 bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
 }
 
 }  // namespace
@@ -66,7 +67,8 @@ Result<Query> Query::parse(std::string_view query) {
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
     auto name = decode(pair.substr(0, equals));
-    auto value = decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
+    auto value =
+        decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
     if (!name || !value) return fail_field(name ? *name : "query", "Is not encoded well");
     result.parameters_.push_back({std::move(*name), std::move(*value), false});
   }
@@ -107,13 +109,16 @@ std::optional<bool> Query::boolean(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> Query::integer(std::string_view name, std::int64_t min, std::int64_t max) {
+std::optional<std::int64_t> Query::integer(std::string_view name, std::int64_t min,
+                                           std::int64_t max) {
   const auto value = take(name);
   if (!value) return std::nullopt;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
-  if (error != std::errc{} || end != value->data() + value->size() || number < min || number > max) {
-    refuse(std::string(name), "Must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+  if (error != std::errc{} || end != value->data() + value->size() || number < min ||
+      number > max) {
+    refuse(std::string(name),
+           "Must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
     return std::nullopt;
   }
   return number;
@@ -127,18 +132,22 @@ std::optional<Uuid> Query::uuid(std::string_view name) {
   return id;
 }
 
-std::optional<int> Query::word(std::string_view name, std::initializer_list<std::string_view> words) {
+std::optional<int> Query::word(std::string_view name,
+                               std::initializer_list<std::string_view> words) {
   const auto value = take(name);
   if (!value) return std::nullopt;
   const auto* found = std::ranges::find(words, *value);
   if (found != words.end()) return static_cast<int>(found - words.begin());
   std::string message = "Must be one of";
-  for (const std::string_view word : words) message += (word == *words.begin() ? " " : ", ") + std::string(word);
+  for (const std::string_view word : words)
+    message += (word == *words.begin() ? " " : ", ") + std::string(word);
   refuse(std::string(name), std::move(message));
   return std::nullopt;
 }
 
-void Query::refuse(std::string field, std::string message) { errors_.push_back({std::move(field), std::move(message)}); }
+void Query::refuse(std::string field, std::string message) {
+  errors_.push_back({std::move(field), std::move(message)});
+}
 
 Result<void> Query::finish() {
   for (const Parameter& parameter : parameters_) {

@@ -12,8 +12,9 @@
 
 namespace todo::http {
 
-// The query parameters of one request, decoded (application/x-www-form-urlencoded). A handler takes what it knows;
-// `finish` fails with 422 naming every bad value, every parameter given twice and every unknown name at once.
+// The query parameters of one request, decoded (application/x-www-form-urlencoded). A handler takes
+// what it knows; `finish` fails with 422 naming every bad value, every parameter given twice and
+// every unknown name at once.
 class Query {
  public:
   // Fails (422) where the encoding is broken: bad %-escapes, invalid UTF-8, NUL.
@@ -31,7 +32,8 @@ class Query {
   // Everything taken? Otherwise the error with all its fields.
   Result<void> finish();
 
-  // Name and value of all parameters but `without`, encoded again, in their order: for the next page's link.
+  // Name and value of all parameters but `without`, encoded again, in their order: for the next
+  // page's link.
   std::string encoded_without(std::string_view without) const;
 
  private:

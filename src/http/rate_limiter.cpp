@@ -21,8 +21,8 @@ struct Bucket {
 
 }  // namespace
 
-// Keys are spread over shards so that threads seldom meet. Each shard keeps its buckets in the order of their last use: the front
-// is the one longest unused, hence the fullest.
+// Keys are spread over shards so that threads seldom meet. Each shard keeps its buckets in the
+// order of their last use: the front is the one longest unused, hence the fullest.
 struct RateLimiter::Shards {
   struct Shard {
     std::mutex mutex;

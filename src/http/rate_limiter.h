@@ -9,8 +9,8 @@
 
 namespace todo::http {
 
-// Token buckets by key, in this process. Bounded: at most `keys_max` are remembered, full buckets are forgotten first.
-// Safe from any thread.
+// Token buckets by key, in this process. Bounded: at most `keys_max` are remembered, full buckets
+// are forgotten first. Safe from any thread.
 class RateLimiter {
  public:
   struct Rate {
@@ -19,7 +19,8 @@ class RateLimiter {
   };
   explicit RateLimiter(Rate rate, std::size_t keys_max = 100'000);
   ~RateLimiter();
-  // Takes one token; nullopt when there was one, else the whole seconds (≥ 1) until there is. `now` may step back.
+  // Takes one token; nullopt when there was one, else the whole seconds (≥ 1) until there is. `now`
+  // may step back.
   std::optional<int> take(std::string_view key, Instant now);
 
  private:

@@ -28,7 +28,8 @@ void Router::add(net::Method method, std::string_view pattern, int route) {
       segment = any_segment;
       if (++params > params_max) throw std::logic_error("Router: too many parameters in a pattern");
     }
-    auto child = std::ranges::find_if(node->children, [&](const auto& c) { return c->segment == segment; });
+    auto child =
+        std::ranges::find_if(node->children, [&](const auto& c) { return c->segment == segment; });
     // The parameter stays last, so that literals are tried first.
     if (child == node->children.end()) {
       const auto position = segment == any_segment ? node->children.end() : node->children.begin();

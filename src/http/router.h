@@ -10,16 +10,18 @@
 
 namespace todo::http {
 
-// Finds the route of a path. Patterns are literal segments and `{name}`, which takes any one non-empty segment;
-// literals win over `{name}`. Built once at the start; immutable and safe from any thread afterwards.
+// Finds the route of a path. Patterns are literal segments and `{name}`, which takes any one
+// non-empty segment; literals win over `{name}`. Built once at the start; immutable and safe from
+// any thread afterwards.
 class Router {
  public:
   static constexpr std::size_t params_max = 2;
   struct Match {
-    int route = -1;                                     // the number given to add; -1: none
-    bool path_known = false;                            // with route -1: the path exists for other methods
-    std::array<std::string_view, params_max> params{};  // in the pattern's order, still percent-encoded
-    std::string allow;                                  // with path_known: the methods, for `Allow`
+    int route = -1;           // the number given to add; -1: none
+    bool path_known = false;  // with route -1: the path exists for other methods
+    std::array<std::string_view, params_max>
+        params{};       // in the pattern's order, still percent-encoded
+    std::string allow;  // with path_known: the methods, for `Allow`
   };
   void add(net::Method method, std::string_view pattern, int route);
   // HEAD finds GET's route.

@@ -8,17 +8,19 @@
 #include "http/idempotency.h"
 #include "service/tasks.h"
 
-// A route in its three steps: parse on the I/O thread, apply in a unit on a storage thread, render after commit (before it,
-// in the unit, where an Idempotency-Key stores the response). Nobody waits for anybody.
+// A route in its three steps: parse on the I/O thread, apply in a unit on a storage thread, render
+// after commit (before it, in the unit, where an Idempotency-Key stores the response). Nobody waits
+// for anybody.
 namespace todo::http {
-
 
 struct Nothing {};
 
 template <class In, class Out>
 std::function<void(const ExchangePtr&)> read_route(Result<In> (*parse)(Exchange&),
-                                                   Result<Out> (*apply)(storage::ReadTx&, const Exchange&, const In&),
-                                                   net::Response (*render)(const Exchange&, const Out&)) {
+                                                   Result<Out> (*apply)(storage::ReadTx&,
+                                                                        const Exchange&, const In&),
+                                                   net::Response (*render)(const Exchange&,
+                                                                           const Out&)) {
   struct State {
     In in;
     std::optional<Result<Out>> out;
@@ -28,9 +30,13 @@ std::function<void(const ExchangePtr&)> read_route(Result<In> (*parse)(Exchange&
     if (!in) return exchange->refuse(in.error());
     auto state = std::make_shared<State>(State{std::move(*in), std::nullopt});
     const bool queued = exchange->app().with.store.read(
-        [exchange, state, apply](storage::ReadTx& tx) { state->out = apply(tx, *exchange, state->in); }, exchange->executor(),
+        [exchange, state, apply](storage::ReadTx& tx) {
+          state->out = apply(tx, *exchange, state->in);
+        },
+        exchange->executor(),
         [exchange, state, render](storage::Outcome outcome) {
-          if (outcome != storage::Outcome::committed || !state->out) return exchange->refuse_unavailable(outcome);
+          if (outcome != storage::Outcome::committed || !state->out)
+            return exchange->refuse_unavailable(outcome);
           if (!*state->out) return exchange->refuse(state->out->error());
           exchange->respond(render(*exchange, **state->out));
         });
@@ -40,9 +46,10 @@ std::function<void(const ExchangePtr&)> read_route(Result<In> (*parse)(Exchange&
 
 // As read_route, for paths that name a task: one that is only promised yet is made first.
 template <class In, class Out>
-std::function<void(const ExchangePtr&)> task_read_route(Result<In> (*parse)(Exchange&),
-                                                        Result<Out> (*apply)(storage::ReadTx&, const Exchange&, const In&),
-                                                        net::Response (*render)(const Exchange&, const Out&)) {
+std::function<void(const ExchangePtr&)> task_read_route(
+    Result<In> (*parse)(Exchange&),
+    Result<Out> (*apply)(storage::ReadTx&, const Exchange&, const In&),
+    net::Response (*render)(const Exchange&, const Out&)) {
   struct State {
     In in;
     std::optional<Result<Out>> out;
@@ -53,7 +60,8 @@ std::function<void(const ExchangePtr&)> task_read_route(Result<In> (*parse)(Exch
     if (!in) return exchange->refuse(in.error());
     auto state = std::make_shared<State>(State{std::move(*in), std::nullopt, false});
     const auto answer = [state, render, exchange](storage::Outcome outcome) {
-      if (outcome != storage::Outcome::committed || !state->out) return exchange->refuse_unavailable(outcome);
+      if (outcome != storage::Outcome::committed || !state->out)
+        return exchange->refuse_unavailable(outcome);
       if (!*state->out) return exchange->refuse(state->out->error());
       exchange->respond(render(*exchange, **state->out));
     };
@@ -61,10 +69,11 @@ std::function<void(const ExchangePtr&)> task_read_route(Result<In> (*parse)(Exch
         [exchange, state, apply](storage::ReadTx& tx) {
           state->out = apply(tx, *exchange, state->in);
           const auto id = exchange->path_id(0, "Task");
-          state->promised = !*state->out && state->out->error().code == ErrorCode::not_found && id &&
-                            tx.find_promise(exchange->caller().user_id, *id).has_value();
+          state->promised = !*state->out && state->out->error().code == ErrorCode::not_found &&
+                            id && tx.find_promise(exchange->caller().user_id, *id).has_value();
         },
-        exchange->executor(), [exchange, state, apply, answer](storage::Outcome outcome) {
+        exchange->executor(),
+        [exchange, state, apply, answer](storage::Outcome outcome) {
           if (!state->promised) return answer(outcome);
           const bool writing = exchange->app().with.store.write(
               [exchange, state, apply](storage::Tx& tx) {
@@ -81,9 +90,9 @@ std::function<void(const ExchangePtr&)> task_read_route(Result<In> (*parse)(Exch
 
 // `with_key`: the route honours Idempotency-Key.
 template <class In, class Out>
-std::function<void(const ExchangePtr&)> write_route(Result<In> (*parse)(Exchange&),
-                                                    Result<Out> (*apply)(storage::Tx&, const Exchange&, const In&),
-                                                    net::Response (*render)(const Exchange&, const Out&), bool with_key = false) {
+std::function<void(const ExchangePtr&)> write_route(
+    Result<In> (*parse)(Exchange&), Result<Out> (*apply)(storage::Tx&, const Exchange&, const In&),
+    net::Response (*render)(const Exchange&, const Out&), bool with_key = false) {
   struct State {
     In in;
     std::optional<IdempotencyKey> key;
@@ -92,7 +101,8 @@ std::function<void(const ExchangePtr&)> write_route(Result<In> (*parse)(Exchange
     std::optional<Error> error;
   };
   return [parse, apply, render, with_key](const ExchangePtr& exchange) {
-    auto key = with_key ? idempotency_key(*exchange) : Result<std::optional<IdempotencyKey>>(std::nullopt);
+    auto key =
+        with_key ? idempotency_key(*exchange) : Result<std::optional<IdempotencyKey>>(std::nullopt);
     if (!key) return exchange->refuse(key.error());
     auto in = parse(*exchange);
     if (!in) return exchange->refuse(in.error());
@@ -126,11 +136,14 @@ std::function<void(const ExchangePtr&)> write_route(Result<In> (*parse)(Exchange
           }
           return storage::Verdict::commit;
         },
-        exchange->executor(), [exchange, state, render](storage::Outcome outcome) {
-          const bool known = outcome == storage::Outcome::committed || outcome == storage::Outcome::rolled_back;
+        exchange->executor(),
+        [exchange, state, render](storage::Outcome outcome) {
+          const bool known =
+              outcome == storage::Outcome::committed || outcome == storage::Outcome::rolled_back;
           if (!known) return exchange->refuse_unavailable(outcome);
           if (state->error) return exchange->refuse(*state->error);
-          exchange->respond(state->response ? std::move(*state->response) : render(*exchange, **state->out));
+          exchange->respond(state->response ? std::move(*state->response)
+                                            : render(*exchange, **state->out));
         });
     if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
   };

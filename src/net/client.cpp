@@ -56,8 +56,9 @@ std::string request_text(const std::string& host, std::uint16_t port, Method met
   std::string text(to_string(method));
   text +=
       " " + target + " HTTP/1.1\r\nHost: " + authority(host, port) + "\r\nConnection: close\r\n";
-  for (const auto& [name, value] : headers)
+  for (const auto& [name, value] : headers) {
     text.append(name).append(": ").append(value).append("\r\n");
+  }
   const bool has_body =
       !body.empty() || method == Method::post || method == Method::put || method == Method::patch;
   if (has_body) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";

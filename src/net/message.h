@@ -37,8 +37,9 @@ struct Request {
   std::size_t count(std::string_view name) const;
 };
 
-// A body made piece by piece, so that a large answer is never whole in memory. `next` answers by `reply`, on the request's
-// executor: a piece, or nullopt at the end. Called again only after the piece before was sent.
+// A body made piece by piece, so that a large answer is never whole in memory. `next` answers by
+// `reply`, on the request's executor: a piece, or nullopt at the end. Called again only after the
+// piece before was sent.
 class BodySource {
  public:
   virtual ~BodySource() = default;
@@ -47,7 +48,8 @@ class BodySource {
 
 struct Response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // without Content-Length, Date, Connection
+  std::vector<std::pair<std::string, std::string>>
+      headers;  // without Content-Length, Date, Connection
   std::string body;
   std::shared_ptr<BodySource> stream;  // instead of body: sent chunked
   bool close = false;                  // end the connection after it
@@ -60,13 +62,14 @@ struct Response {
 
 using Reply = std::move_only_function<void(Response)>;
 
-// Answers requests. `handle` is called on an I/O thread, whose executor it gets; it must call `reply` exactly once, on that same
-// thread, at once or later.
+// Answers requests. `handle` is called on an I/O thread, whose executor it gets; it must call
+// `reply` exactly once, on that same thread, at once or later.
 class Handler {
  public:
   virtual ~Handler() = default;
   virtual void handle(const Request& request, Executor& executor, Reply reply) = 0;
-  // A request that HTTP itself refuses (400, 408, 413, 431, 501, 505 …) before there is a Request to show.
+  // A request that HTTP itself refuses (400, 408, 413, 431, 501, 505 …) before there is a Request
+  // to show.
   virtual Response refuse(int status, std::string_view why) = 0;
 };
 

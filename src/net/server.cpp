@@ -1097,22 +1097,29 @@ void hand_over(Core& core, std::shared_ptr<Session> session, const Protocol::end
   }
 }
 
+Task<void> accept_one(std::shared_ptr<Core> core, Shard& shard) {
+  auto session = std::make_shared<Session>(core, shard);
+  Protocol::endpoint peer;
+  error_code error;
+  co_await core->acceptor->async_accept(session->socket, peer,
+                                        asio::redirect_error(use_task, error));
+  if (!error) {
+    hand_over(*core, std::move(session), peer);
+  } else if (core->acceptor->is_open() && error != asio::error::connection_aborted) {
+    // Out of descriptors or memory, most likely: it would fail again at once.
+    log::warning("a connection cannot be accepted", {{"error", error.message()}});
+    session.reset();
+    core->accept_pauses->expires_after(accept_pause);
+    co_await core->accept_pauses->async_wait(asio::redirect_error(use_task, error));
+  }
+}
+
 Task<void> accept_all(std::shared_ptr<Core> core) {
   for (std::size_t turn = 0; core->acceptor->is_open(); ++turn) {
-    auto session = std::make_shared<Session>(core, *core->shards.at(turn % core->shards.size()));
-    Protocol::endpoint peer;
-    error_code error;
-    co_await core->acceptor->async_accept(session->socket, peer,
-                                          asio::redirect_error(use_task, error));
-    if (!error) {
-      hand_over(*core, std::move(session), peer);
-    } else if (error == asio::error::no_descriptors ||
-               error == boost::system::errc::too_many_files_open_in_system ||
-               error == asio::error::no_memory || error == asio::error::no_buffer_space) {
-      log::warning("a connection cannot be accepted", {{"error", error.message()}});
-      session.reset();
-      core->accept_pauses->expires_after(accept_pause);
-      co_await core->accept_pauses->async_wait(asio::redirect_error(use_task, error));
+    try {
+      co_await accept_one(core, *core->shards.at(turn % core->shards.size()));
+    } catch (const std::exception& error) {
+      log::error("a connection was lost while it was accepted", {{"error", error.what()}});
     }
   }
 }

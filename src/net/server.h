@@ -19,7 +19,8 @@ class IoThreads {
   ~IoThreads();  // stops and joins
   int size() const;
   Executor& executor(int index);
-  // Runs `task` on thread `index` after `delay` (wall clocks do not matter to it). Cancelled by stop.
+  // Runs `task` on thread `index` after `delay` (wall clocks do not matter to it). Cancelled by
+  // stop.
   void after(int index, std::chrono::milliseconds delay, Executor::Function task);
   void stop();
 
@@ -51,7 +52,8 @@ class Server {
   std::expected<void, std::string> start();
   std::uint16_t port() const;
   std::size_t connections() const;
-  // Stops accepting; kept connections get `Connection: close` with their next answer, idle ones are closed.
+  // Stops accepting; kept connections get `Connection: close` with their next answer, idle ones are
+  // closed.
   void drain();
   // True when no request is being answered any more; waits at most `limit`.
   bool wait_drained(std::chrono::milliseconds limit);

@@ -1,13 +1,13 @@
 #include "observability/log.h"
 
-#include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -22,7 +22,8 @@ std::atomic<Level> lowest = Level::info;
 // Lines are whole when they reach the sink, which only keeps two threads' lines apart.
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made = std::make_shared<spdlog::logger>("todo", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    auto made =
+        std::make_shared<spdlog::logger>("todo", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     made->set_pattern("%v");
     made->set_level(spdlog::level::trace);
     // A line that is buffered when the process is killed is a line nobody reads.
@@ -53,7 +54,9 @@ void append_text(std::string& out, std::string_view text) {
 struct ValueWriter {
   std::string& out;
   void operator()(std::string_view text) const { append_text(out, text); }
-  void operator()(std::int64_t value) const { fmt::format_to(std::back_inserter(out), "{}", value); }
+  void operator()(std::int64_t value) const {
+    fmt::format_to(std::back_inserter(out), "{}", value);
+  }
   void operator()(double value) const { fmt::format_to(std::back_inserter(out), "{:.3f}", value); }
   void operator()(bool value) const { out += value ? "true" : "false"; }
 };

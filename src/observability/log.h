@@ -6,8 +6,9 @@
 #include <string_view>
 #include <variant>
 
-// The log: one JSON object a line on standard output: time, level, message and the fields. Never a password, token, key,
-// cookie, or the text of a task. Safe from any thread; the one piece of global state.
+// The log: one JSON object a line on standard output: time, level, message and the fields. Never a
+// password, token, key, cookie, or the text of a task. Safe from any thread; the one piece of
+// global state.
 namespace todo::log {
 
 enum class Level { trace, debug, info, warning, error };
@@ -31,9 +32,17 @@ struct Field {
 using Fields = std::initializer_list<Field>;
 
 void write(Level level, std::string_view message, Fields fields = {});
-inline void debug(std::string_view message, Fields fields = {}) { write(Level::debug, message, fields); }
-inline void info(std::string_view message, Fields fields = {}) { write(Level::info, message, fields); }
-inline void warning(std::string_view message, Fields fields = {}) { write(Level::warning, message, fields); }
-inline void error(std::string_view message, Fields fields = {}) { write(Level::error, message, fields); }
+inline void debug(std::string_view message, Fields fields = {}) {
+  write(Level::debug, message, fields);
+}
+inline void info(std::string_view message, Fields fields = {}) {
+  write(Level::info, message, fields);
+}
+inline void warning(std::string_view message, Fields fields = {}) {
+  write(Level::warning, message, fields);
+}
+inline void error(std::string_view message, Fields fields = {}) {
+  write(Level::error, message, fields);
+}
 
 }  // namespace todo::log

@@ -1,14 +1,14 @@
 #include "observability/metrics.h"
 
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
-
-#include <mutex>
-#include <shared_mutex>
-#include <unordered_map>
 
 namespace todo::metrics {
 namespace {
@@ -52,7 +52,9 @@ std::string key_of(const std::string& name, const Labels& labels) {
   return key;
 }
 
-std::map<std::string, std::string> label_map(const Labels& labels) { return {labels.begin(), labels.end()}; }
+std::map<std::string, std::string> label_map(const Labels& labels) {
+  return {labels.begin(), labels.end()};
+}
 
 // Objects by name and labels: looked up often, made once.
 template <class Base>
@@ -103,7 +105,8 @@ Gauge& Registry::gauge(const std::string& name, const std::string& help, const L
   });
 }
 
-Histogram& Registry::histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets, const Labels& labels) {
+Histogram& Registry::histogram(const std::string& name, const std::string& help,
+                               const std::vector<double>& buckets, const Labels& labels) {
   return impl_->histograms.find_or_make(key_of(name, labels), [&] {
     auto& family = prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry);
     return std::make_unique<OurHistogram>(family.Add(label_map(labels), buckets));
@@ -124,7 +127,8 @@ std::string Registry::text() {
 }
 
 const std::vector<double>& latency_buckets() {
-  static const std::vector<double> buckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+  static const std::vector<double> buckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                           0.1,    0.25,  0.5,    1,     2.5,  5,     10};
   return buckets;
 }
 

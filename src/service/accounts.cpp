@@ -13,15 +13,20 @@
 namespace todo::service {
 namespace {
 
-// A shifted task writes its row, indexes, a ledger row and two events: so many tasks stay within the rows of a unit.
+// A shifted task writes its row, indexes, a ledger row and two events: so many tasks stay within
+// the rows of a unit.
 constexpr int tasks_per_recompute_unit = limits::rows_per_unit_max / 4;
 
 bool is_space_or_control(unsigned char c) { return c <= 0x20 || c == 0x7f; }
 
-TimeZone zone_of(const User& user) { return TimeZone::find(user.timezone).value_or(TimeZone::utc()); }
+TimeZone zone_of(const User& user) {
+  return TimeZone::find(user.timezone).value_or(TimeZone::utc());
+}
 
-// What is derived from the zone or preferences makes no version: the row is written as it is, with its new instants.
-void write_derived(storage::Tx& tx, const Call& call, const User& user, const Task& before, Task after) {
+// What is derived from the zone or preferences makes no version: the row is written as it is, with
+// its new instants.
+void write_derived(storage::Tx& tx, const Call& call, const User& user, const Task& before,
+                   Task after) {
   const PlannedReminder plan = plan_reminder(tx, after, user, call.now);
   after.remind_at = plan.claim_now ? std::nullopt : plan.remind_at;
   if (after.due != before.due) {
@@ -45,7 +50,8 @@ void recompute_task(storage::Tx& tx, const Call& call, const User& user, const T
     const TimeZone from = TimeZone::find(job.from_zone).value_or(TimeZone::utc());
     after.due = shifted_to_zone(in_zone(*task.due, task.recurrence, from), task.recurrence, zone);
     if (after.due->at != task.due->at) {
-      update_task_with_event(tx, call, user, task, after, AuditAction::update, ReminderPlan::recompute, "shift_due_dates");
+      update_task_with_event(tx, call, user, task, after, AuditAction::update,
+                             ReminderPlan::recompute, "shift_due_dates");
       return;
     }
   }
@@ -63,15 +69,19 @@ void restart_recompute(User& user) {
 Result<std::string> check_email(std::string_view email) {
   const std::string_view text = trim(email);
   const auto at = text.find('@');
-  const bool one_at = at != std::string_view::npos && text.find('@', at + 1) == std::string_view::npos;
-  if (!one_at || at == 0 || at + 1 == text.size() || std::ranges::any_of(text, is_space_or_control)) {
+  const bool one_at =
+      at != std::string_view::npos && text.find('@', at + 1) == std::string_view::npos;
+  if (!one_at || at == 0 || at + 1 == text.size() ||
+      std::ranges::any_of(text, is_space_or_control)) {
     return fail_field("email", "Must be an email address");
   }
-  if (count_code_points(text) > limits::email_max) return fail_field("email", "At most 255 characters");
+  if (count_code_points(text) > limits::email_max)
+    return fail_field("email", "At most 255 characters");
   return std::string(text);
 }
 
-Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now, const Registration& registration) {
+Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now,
+                           const Registration& registration) {
   User user;
   user.id = ids.next();
   user.email = registration.email;
@@ -97,7 +107,8 @@ Result<User> update_profile(storage::Tx& tx, const Call& call, const ProfileInpu
   const bool zone_changed = input.timezone && *input.timezone != user->timezone;
   if (zone_changed) {
     if (user->recompute && user->recompute->zone_changed) {
-      return std::unexpected(Error{ErrorCode::unavailable, "The last change of time zone is still under way", {}, 1});
+      return std::unexpected(
+          Error{ErrorCode::unavailable, "The last change of time zone is still under way", {}, 1});
     }
     user->recompute = RecomputeJob{input.shift_due_dates, true, user->timezone, std::nullopt};
     user->timezone = *input.timezone;
@@ -110,13 +121,15 @@ Result<User> update_profile(storage::Tx& tx, const Call& call, const ProfileInpu
   return std::move(*user);
 }
 
-Result<Preferences> update_preferences(storage::Tx& tx, const Call& call, const PreferencesInput& input) {
+Result<Preferences> update_preferences(storage::Tx& tx, const Call& call,
+                                       const PreferencesInput& input) {
   auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   const Preferences before = user->preferences;
   Preferences& after = user->preferences;
   after.reminders_enabled = input.reminders_enabled.value_or(before.reminders_enabled);
-  after.reminder_minutes_before = input.reminder_minutes_before.value_or(before.reminder_minutes_before);
+  after.reminder_minutes_before =
+      input.reminder_minutes_before.value_or(before.reminder_minutes_before);
   after.toast_notifications = input.toast_notifications.value_or(before.toast_notifications);
   after.missed_occurrences = input.missed_occurrences.value_or(before.missed_occurrences);
   if (after == before) return after;

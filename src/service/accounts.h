@@ -18,9 +18,11 @@ struct Registration {
   std::string timezone = "UTC";
 };
 // Fails: conflict “Email already registered”.
-Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now, const Registration& registration);
+Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now,
+                           const Registration& registration);
 
-// Trimmed and checked: one “@” with something on both sides, no white space or control characters, ≤ 255.
+// Trimmed and checked: one “@” with something on both sides, no white space or control characters,
+// ≤ 255.
 Result<std::string> check_email(std::string_view email);
 
 // A new session; the caller signs its id.
@@ -32,8 +34,8 @@ struct ProfileInput {
   std::optional<std::string> timezone;  // checked: known to tzdata
   bool shift_due_dates = false;
 };
-// Changes of zone start the recomputation of what follows from it: its first unit runs in this transaction, the rest in
-// `continue_recompute`.
+// Changes of zone start the recomputation of what follows from it: its first unit runs in this
+// transaction, the rest in `continue_recompute`.
 Result<User> update_profile(storage::Tx& tx, const Call& call, const ProfileInput& input);
 
 struct PreferencesInput {
@@ -42,7 +44,8 @@ struct PreferencesInput {
   std::optional<bool> toast_notifications;
   std::optional<MissedOccurrences> missed_occurrences;
 };
-Result<Preferences> update_preferences(storage::Tx& tx, const Call& call, const PreferencesInput& input);
+Result<Preferences> update_preferences(storage::Tx& tx, const Call& call,
+                                       const PreferencesInput& input);
 
 // One more unit of a user's recomputation; true when it has ended (or there is none).
 bool continue_recompute(storage::Tx& tx, const Call& call);

@@ -1,11 +1,12 @@
 #include "service/audit.h"
 
-#include <fmt/format.h>
 #include <zstd.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <stdexcept>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -41,7 +42,8 @@ AuditHash parse_hash(std::string_view text) {
   return hash;
 }
 
-AuditEntry make_entry(const AuditKeys& keys, IdGenerator& ids, const AuditEvent& event, const AuditHead& head) {
+AuditEntry make_entry(const AuditKeys& keys, IdGenerator& ids, const AuditEvent& event,
+                      const AuditHead& head) {
   AuditEntry entry;
   entry.id = ids.next();
   entry.user_id = event.user_id;
@@ -58,7 +60,8 @@ AuditEntry make_entry(const AuditKeys& keys, IdGenerator& ids, const AuditEvent&
   return entry;
 }
 
-// One line of a segment: the canonical entry with its hashes and key behind it, still one JSON object.
+// One line of a segment: the canonical entry with its hashes and key behind it, still one JSON
+// object.
 constexpr std::string_view hash_member = ",\"hash\":\"";
 
 void append_segment_line(std::string& out, const AuditEntry& entry) {
@@ -80,7 +83,8 @@ Uuid uuid_member(const boost::json::object& object, std::string_view name) {
 
 AuditEntry parse_segment_line(std::string_view line) {
   const auto tail = line.rfind(hash_member);
-  if (tail == std::string_view::npos) throw std::runtime_error("damaged segment: a line without its hash");
+  if (tail == std::string_view::npos)
+    throw std::runtime_error("damaged segment: a line without its hash");
   const auto parsed = parse_json(line);
   if (!parsed) throw std::runtime_error("damaged segment: " + parsed.error().detail);
   const boost::json::object& object = parsed->as_object();
@@ -105,7 +109,8 @@ AuditEntry parse_segment_line(std::string_view line) {
 
 std::string compress(std::string_view text) {
   std::string out(ZSTD_compressBound(text.size()), '\0');
-  const std::size_t size = ZSTD_compress(out.data(), out.size(), text.data(), text.size(), compression_level);
+  const std::size_t size =
+      ZSTD_compress(out.data(), out.size(), text.data(), text.size(), compression_level);
   if (ZSTD_isError(size) != 0) throw std::runtime_error("zstd could not compress");
   out.resize(size);
   return out;
@@ -113,7 +118,8 @@ std::string compress(std::string_view text) {
 
 std::string decompress(std::string_view data) {
   const unsigned long long size = ZSTD_getFrameContentSize(data.data(), data.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > segment_bytes_max) {
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
+      size > segment_bytes_max) {
     throw std::runtime_error("damaged segment: not zstd, or larger than a segment can be");
   }
   std::string out(size, '\0');
@@ -123,13 +129,18 @@ std::string decompress(std::string_view data) {
   return out;
 }
 
-std::string segment_manifest(const std::vector<AuditEntry>& entries, std::size_t text_bytes, std::size_t data_bytes) {
+std::string segment_manifest(const std::vector<AuditEntry>& entries, std::size_t text_bytes,
+                             std::size_t data_bytes) {
   std::string out;
   JsonWriter json(out);
-  json.begin_object().member("format", "ndjson+zstd").member("entries", static_cast<std::int64_t>(entries.size()));
+  json.begin_object()
+      .member("format", "ndjson+zstd")
+      .member("entries", static_cast<std::int64_t>(entries.size()));
   json.member("first_seq", entries.front().seq).member("last_seq", entries.back().seq);
-  json.member("first_timestamp", entries.front().timestamp).member("last_timestamp", entries.back().timestamp);
-  json.member("prev_hash", hex(entries.front().prev_hash)).member("last_hash", hex(entries.back().hash));
+  json.member("first_timestamp", entries.front().timestamp)
+      .member("last_timestamp", entries.back().timestamp);
+  json.member("prev_hash", hex(entries.front().prev_hash))
+      .member("last_hash", hex(entries.back().hash));
   json.member("bytes", static_cast<std::int64_t>(text_bytes));
   json.member("compressed_bytes", static_cast<std::int64_t>(data_bytes)).end_object();
   return out;
@@ -139,28 +150,34 @@ std::vector<AuditEntry> parse_lines(std::string_view text) {
   std::vector<AuditEntry> entries;
   while (!text.empty()) {
     const auto end = text.find('\n');
-    if (end == std::string_view::npos) throw std::runtime_error("damaged segment: its last line is cut");
+    if (end == std::string_view::npos)
+      throw std::runtime_error("damaged segment: its last line is cut");
     entries.push_back(parse_segment_line(text.substr(0, end)));
     text.remove_prefix(end + 1);
   }
   return entries;
 }
 
-// The oldest entries still in the table, up to the first one that is not old enough: chains archive in order.
-std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before, int entries_max) {
+// The oldest entries still in the table, up to the first one that is not old enough: chains archive
+// in order.
+std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before,
+                                   int entries_max) {
   auto entries = tx.audit_after(user_id, 0, entries_max);
-  const auto young = std::ranges::find_if(entries, [before](const AuditEntry& e) { return e.timestamp >= before; });
+  const auto young = std::ranges::find_if(
+      entries, [before](const AuditEntry& e) { return e.timestamp >= before; });
   entries.erase(young, entries.end());
   return entries;
 }
 
 }  // namespace
 
-void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, std::vector<AuditEvent> events) {
+void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
+                  std::vector<AuditEvent> events) {
   std::ranges::stable_sort(events, {}, &AuditEvent::user_id);
   for (auto first = events.begin(); first != events.end();) {
     const Uuid user_id = first->user_id;
-    const auto last = std::find_if(first, events.end(), [&](const AuditEvent& e) { return e.user_id != user_id; });
+    const auto last = std::find_if(first, events.end(),
+                                   [&](const AuditEvent& e) { return e.user_id != user_id; });
     if (tx.find_user(user_id)) {
       AuditHead head = tx.lock_audit_head(user_id);
       const std::int64_t seq_before = head.seq;
@@ -191,7 +208,8 @@ void ChainVerifier::add(const AuditEntry& entry) {
   } else {
     const auto hash = keys_.hash_with(entry.key_id, entry.prev_hash, entry.canonical);
     if (!hash) {
-      bad(entry.seq, fmt::format("entry {} is signed with a key that AUDIT_KEY does not hold", entry.seq));
+      bad(entry.seq,
+          fmt::format("entry {} is signed with a key that AUDIT_KEY does not hold", entry.seq));
     } else if (*hash != entry.hash) {
       bad(entry.seq, fmt::format("entry {} was changed", entry.seq));
     } else if (entry.user_id != user_id_ || !prefix_matches(entry)) {
@@ -209,31 +227,36 @@ void ChainVerifier::add(const AuditEntry& entry) {
 
 void ChainVerifier::finish(const AuditHead& head) {
   if (head.seq != last_seq_) {
-    bad(last_seq_ + 1, fmt::format("the chain ends at {} and should end at {}", last_seq_, head.seq));
+    bad(last_seq_ + 1,
+        fmt::format("the chain ends at {} and should end at {}", last_seq_, head.seq));
   } else if (head.hash != last_hash_) {
     bad(last_seq_, "the last entry is not the one that was recorded last");
   }
 }
 
-void ChainVerifier::check_task(const Uuid& task_id, std::int64_t version, Instant updated_at, Instant in_flight_since,
-                               bool events_waiting) {
+void ChainVerifier::check_task(const Uuid& task_id, std::int64_t version, Instant updated_at,
+                               Instant in_flight_since, bool events_waiting) {
   const auto found = versions_.find(task_id);
   const std::int64_t highest = found == versions_.end() ? 0 : found->second.highest;
   if (highest >= version) return;
   if (events_waiting || updated_at >= in_flight_since) return;
-  bad(0, fmt::format("task {} is at version {} and its entries end at {}", task_id.to_string(), version, highest));
+  bad(0, fmt::format("task {} is at version {} and its entries end at {}", task_id.to_string(),
+                     version, highest));
 }
 
 void ChainVerifier::check_holes(bool events_waiting, Instant in_flight_since) {
   for (const auto& [entity_id, versions] : versions_) {
-    if (versions.count == versions.highest) continue;  // unique by key: as many as the highest means each
+    if (versions.count == versions.highest)
+      continue;  // unique by key: as many as the highest means each
     if (events_waiting || versions.latest >= in_flight_since) continue;
-    bad(0, fmt::format("task {} has {} entries for {} versions", entity_id.to_string(), versions.count, versions.highest));
+    bad(0, fmt::format("task {} has {} entries for {} versions", entity_id.to_string(),
+                       versions.count, versions.highest));
     return;
   }
 }
 
-VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id, Instant now) {
+VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id,
+                          Instant now) {
   VerifyReport report;
   report.checked_at = now;
   report.head = tx.audit_head(user_id);
@@ -278,13 +301,16 @@ VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid
 
 std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment) {
   auto entries = parse_lines(decompress(segment.data));
-  if (entries.empty() || entries.front().seq != segment.first_seq || entries.back().seq != segment.last_seq) {
-    throw std::runtime_error(fmt::format("segment {}–{} does not hold what it says", segment.first_seq, segment.last_seq));
+  if (entries.empty() || entries.front().seq != segment.first_seq ||
+      entries.back().seq != segment.last_seq) {
+    throw std::runtime_error(fmt::format("segment {}–{} does not hold what it says",
+                                         segment.first_seq, segment.last_seq));
   }
   return entries;
 }
 
-int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before, int entries_max) {
+int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before,
+                    int entries_max) {
   tx.lock_audit_head(user_id);
   const auto entries = archivable(tx, user_id, before, entries_max);
   if (entries.empty()) return 0;
@@ -301,9 +327,11 @@ int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id,
   const auto restored = read_segment(segment);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const AuditEntry& entry = restored.at(i);
-    if (entry.canonical != entries[i].canonical || entry.hash != entries[i].hash || entry.prev_hash != entries[i].prev_hash ||
+    if (entry.canonical != entries[i].canonical || entry.hash != entries[i].hash ||
+        entry.prev_hash != entries[i].prev_hash ||
         keys.hash_with(entry.key_id, entry.prev_hash, entry.canonical) != entry.hash) {
-      throw std::runtime_error(fmt::format("audit entry {} does not verify: it is not archived", entries[i].seq));
+      throw std::runtime_error(
+          fmt::format("audit entry {} does not verify: it is not archived", entries[i].seq));
     }
   }
   tx.insert_audit_segment(segment);

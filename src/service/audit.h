@@ -15,21 +15,24 @@
 
 namespace todo::service {
 
-// The consumer of todo.audit: appends entries to the users' chains. Heads are locked in user-id order and written once a
-// batch. Entries that are there already, and those of users who are gone, are passed over.
-void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, std::vector<AuditEvent> events);
+// The consumer of todo.audit: appends entries to the users' chains. Heads are locked in user-id
+// order and written once a batch. Entries that are there already, and those of users who are gone,
+// are passed over.
+void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
+                  std::vector<AuditEvent> events);
 
-// Walks one user's chain, segments first. Memory grows with the number of entities, not entries. Feed it pages
-// in order; it does no I/O.
+// Walks one user's chain, segments first. Memory grows with the number of entities, not entries.
+// Feed it pages in order; it does no I/O.
 class ChainVerifier {
  public:
   ChainVerifier(const AuditKeys& keys, const Uuid& user_id) : keys_(keys), user_id_(user_id) {}
   void add(const AuditEntry& entry);
   // The chain must end where the head says.
   void finish(const AuditHead& head);
-  // A task as it is now: its entries must be 1 … version without a hole. `in_flight_since`: a missing last version is
-  // overlooked when the task changed after this.
-  void check_task(const Uuid& task_id, std::int64_t version, Instant updated_at, Instant in_flight_since, bool events_waiting);
+  // A task as it is now: its entries must be 1 … version without a hole. `in_flight_since`: a
+  // missing last version is overlooked when the task changed after this.
+  void check_task(const Uuid& task_id, std::int64_t version, Instant updated_at,
+                  Instant in_flight_since, bool events_waiting);
   // Entities that no longer have a row: contiguous all the same.
   void check_holes(bool events_waiting, Instant in_flight_since);
 
@@ -65,12 +68,16 @@ struct VerifyReport {
   std::string problem;
 };
 // One user's chain in one snapshot.
-VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id, Instant now);
+VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid& user_id,
+                          Instant now);
 
-// Archives the oldest entries of one user: those before `before`, at most `entries_max` (one segment). Compresses, decompresses, compares,
-// inserts the segment and deletes the entries. Returns how many; 0: nothing to do.
-int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before, int entries_max);
-// Brings the newest archived segment back (oldest entries stay archived). Returns how many entries; 0: none is archived.
+// Archives the oldest entries of one user: those before `before`, at most `entries_max` (one
+// segment). Compresses, decompresses, compares, inserts the segment and deletes the entries.
+// Returns how many; 0: nothing to do.
+int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before,
+                    int entries_max);
+// Brings the newest archived segment back (oldest entries stay archived). Returns how many entries;
+// 0: none is archived.
 int restore_segment(storage::Tx& tx, const Uuid& user_id);
 // How many entries of a user `archive_segment` would take.
 std::int64_t count_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before);

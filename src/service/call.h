@@ -9,15 +9,16 @@
 
 namespace todo::service {
 
-// Tells the reminder timer, without a lock, that a reminder was planned: the timer looks earlier than it meant
-// to. Only a hint: the database decides. Safe from any thread.
+// Tells the reminder timer, without a lock, that a reminder was planned: the timer looks earlier
+// than it meant to. Only a hint: the database decides. Safe from any thread.
 class ReminderHint {
  public:
   virtual ~ReminderHint() = default;
   virtual void planned(Instant remind_at) = 0;
 };
 
-// Who asks for what, when, by which request: taken before a unit runs, so that running the unit again does the same.
+// Who asks for what, when, by which request: taken before a unit runs, so that running the unit
+// again does the same.
 struct Call {
   Uuid user_id;
   Origin origin;

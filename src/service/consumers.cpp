@@ -45,10 +45,12 @@ void Consumers::consume(storage::Tx& tx, const OutboxEvent& event) const {
   }
 }
 
-void Consumers::consume_audit(storage::Tx& tx, const std::vector<const OutboxEvent*>& events) const {
+void Consumers::consume_audit(storage::Tx& tx,
+                              const std::vector<const OutboxEvent*>& events) const {
   std::vector<AuditEvent> batch;
   batch.reserve(events.size());
-  for (const OutboxEvent* event : events) batch.push_back(readable(parse_audit_event(event->event)));
+  for (const OutboxEvent* event : events)
+    batch.push_back(readable(parse_audit_event(event->event)));
   record_audit(tx, audit_keys_, ids_, std::move(batch));
 }
 

@@ -16,8 +16,9 @@ class Undeliverable : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The three consumers behind one door, for every bus: each effect with its own key, in the transaction it is given.
-// Throws Undeliverable for what no retry will mend; other exceptions mean "again, later".
+// The three consumers behind one door, for every bus: each effect with its own key, in the
+// transaction it is given. Throws Undeliverable for what no retry will mend; other exceptions mean
+// "again, later".
 class Consumers {
  public:
   Consumers(const Clock& clock, IdGenerator& ids, const AuditKeys& audit_keys, ReminderHint* hint)

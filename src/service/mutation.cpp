@@ -18,7 +18,8 @@ std::string audit_metadata(const Origin& origin, std::string_view op) {
   return out;
 }
 
-AuditEvent audit_event(const Call& call, const Task& task, AuditAction action, std::string_view op) {
+AuditEvent audit_event(const Call& call, const Task& task, AuditAction action,
+                       std::string_view op) {
   AuditEvent event;
   event.id = call.ids->next();
   event.timestamp = call.now;
@@ -31,7 +32,8 @@ AuditEvent audit_event(const Call& call, const Task& task, AuditAction action, s
   return event;
 }
 
-// Before and after of a deletion or restoration are no members of a task as it is answered: deleted_at tells them.
+// Before and after of a deletion or restoration are no members of a task as it is answered:
+// deleted_at tells them.
 std::string deletion_json(std::optional<Instant> deleted_at) {
   std::string out;
   JsonWriter(out).begin_object().member("deleted_at", deleted_at).end_object();
@@ -55,8 +57,9 @@ void insert_task_with_event(storage::Tx& tx, const Call& call, const User& user,
   announce(call, task);
 }
 
-void update_task_with_event(storage::Tx& tx, const Call& call, const User& user, const Task& before, Task& after,
-                            AuditAction action, ReminderPlan plan, std::string_view op) {
+void update_task_with_event(storage::Tx& tx, const Call& call, const User& user, const Task& before,
+                            Task& after, AuditAction action, ReminderPlan plan,
+                            std::string_view op) {
   after.version = before.version + 1;
   after.updated_at = call.now;
   PlannedReminder reminder;

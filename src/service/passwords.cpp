@@ -43,7 +43,8 @@ struct PasswordHasher::Impl {
   };
 
   explicit Impl(metrics::Registry& metrics)
-      : waiting(metrics.gauge("todo_password_queue_depth", "Logins and registrations waiting for argon2id")) {
+      : waiting(metrics.gauge("todo_password_queue_depth",
+                              "Logins and registrations waiting for argon2id")) {
     for (int i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
   }
 
@@ -110,7 +111,8 @@ std::string PasswordHasher::hash_now(const std::string& password) {
   return out.data();
 }
 
-bool PasswordHasher::hash(std::string password, Executor& executor, std::move_only_function<void(std::string)> done) {
+bool PasswordHasher::hash(std::string password, Executor& executor,
+                          std::move_only_function<void(std::string)> done) {
   return impl_->push(
       [password = std::move(password), done = std::move(done)]() mutable -> Executor::Function {
         std::string hash;
@@ -120,7 +122,8 @@ bool PasswordHasher::hash(std::string password, Executor& executor, std::move_on
           hash.clear();  // answered as 503
         }
         sodium_memzero(password.data(), password.size());
-        return [hash = std::move(hash), done = std::move(done)]() mutable { done(std::move(hash)); };
+        return
+            [hash = std::move(hash), done = std::move(done)]() mutable { done(std::move(hash)); };
       },
       executor);
 }
@@ -128,12 +131,15 @@ bool PasswordHasher::hash(std::string password, Executor& executor, std::move_on
 bool PasswordHasher::verify(std::string password, std::string stored, Executor& executor,
                             std::move_only_function<void(Verdict)> done) {
   return impl_->push(
-      [password = std::move(password), stored = std::move(stored), done = std::move(done)]() mutable -> Executor::Function {
+      [password = std::move(password), stored = std::move(stored),
+       done = std::move(done)]() mutable -> Executor::Function {
         const bool known = !stored.empty();
         const std::string& hash = known ? stored : decoy_hash();
         Verdict verdict;
-        verdict.matches = crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size()) == 0 && known;
-        verdict.needs_rehash = verdict.matches && crypto_pwhash_str_needs_rehash(hash.c_str(), passes, memory_bytes) != 0;
+        verdict.matches =
+            crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size()) == 0 && known;
+        verdict.needs_rehash = verdict.matches && crypto_pwhash_str_needs_rehash(
+                                                      hash.c_str(), passes, memory_bytes) != 0;
         sodium_memzero(password.data(), password.size());
         return [verdict, done = std::move(done)]() mutable { done(verdict); };
       },

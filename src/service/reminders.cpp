@@ -30,7 +30,8 @@ ReminderRow pending_row(const Call& call, const Task& task, Instant remind_at) {
   return row;
 }
 
-void record_skipped(storage::Tx& tx, const Call& call, const Task& task, Instant remind_at, SkipReason reason) {
+void record_skipped(storage::Tx& tx, const Call& call, const Task& task, Instant remind_at,
+                    SkipReason reason) {
   ReminderRow row = pending_row(call, task, remind_at);
   tx.claim_reminder(row);
   row.state = ReminderState::skipped;
@@ -38,10 +39,13 @@ void record_skipped(storage::Tx& tx, const Call& call, const Task& task, Instant
   tx.settle_reminder(row);
 }
 
-bool too_late(Instant due_date, Instant now) { return now > due_date + limits::reminder_too_late_after; }
+bool too_late(Instant due_date, Instant now) {
+  return now > due_date + limits::reminder_too_late_after;
+}
 
 // Why this task's user is not to be told of this due date now; none: tell.
-std::optional<SkipReason> reason_to_skip(const std::optional<Task>& task, const User& user, Instant due_date, Instant now) {
+std::optional<SkipReason> reason_to_skip(const std::optional<Task>& task, const User& user,
+                                         Instant due_date, Instant now) {
   if (!task || task->deleted_at) return SkipReason::deleted;
   if (task->completed()) return SkipReason::completed;
   if (!task->due || task->due->at != due_date) return SkipReason::moved;
@@ -52,13 +56,15 @@ std::optional<SkipReason> reason_to_skip(const std::optional<Task>& task, const 
 
 }  // namespace
 
-PlannedReminder plan_reminder(storage::ReadTx& tx, const Task& task, const User& user, Instant now, bool is_new) {
+PlannedReminder plan_reminder(storage::ReadTx& tx, const Task& task, const User& user, Instant now,
+                              bool is_new) {
   if (!task.due || task.completed() || task.deleted_at) return {};
   if (task.due->at <= now) return {};  // past when it is set: raises nothing
   if (!is_new) {
     const auto row = tx.find_reminder(task.user_id, task.id, task.due->at);
     if (row && row->state != ReminderState::skipped) return {};  // told, or about to be
-    if (row && row->reason == SkipReason::reminders_off && !user.preferences.reminders_enabled) return {};
+    if (row && row->reason == SkipReason::reminders_off && !user.preferences.reminders_enabled)
+      return {};
   }
   PlannedReminder plan;
   plan.remind_at = reminder_time(task, user.preferences, zone_of(user));
@@ -129,15 +135,18 @@ void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& 
   tx.insert_notification(notification);
 }
 
-std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx, const Uuid& user_id, const Uuid& task_id) {
+std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx,
+                                                             const Uuid& user_id,
+                                                             const Uuid& task_id) {
   const auto task = tx.find_task(user_id, task_id);
   if (!task || task->deleted_at) return std::nullopt;
   std::vector<ReminderAnswer> answers;
   const bool scheduled = task->remind_at && task->due;
   for (const ReminderRow& row : tx.list_reminders(user_id, task_id)) {
-    if (scheduled && row.due_date == task->due->at) continue;  // the schedule supersedes a skipped row
-    answers.push_back({row.id, row.task_id, row.due_date, to_string(row.state), row.reason, row.remind_at,
-                       row.delivered_at, row.notification_id});
+    if (scheduled && row.due_date == task->due->at)
+      continue;  // the schedule supersedes a skipped row
+    answers.push_back({row.id, row.task_id, row.due_date, to_string(row.state), row.reason,
+                       row.remind_at, row.delivered_at, row.notification_id});
   }
   if (scheduled) {
     ReminderAnswer answer;

@@ -10,19 +10,20 @@
 
 namespace todo::service {
 
-// Claims the reminder of a task: ledger row pending and the event for todo.reminders, in this transaction.
-// `remind_at`: when it fell due, for the ledger.
+// Claims the reminder of a task: ledger row pending and the event for todo.reminders, in this
+// transaction. `remind_at`: when it fell due, for the ledger.
 void claim_reminder(storage::Tx& tx, const Call& call, const Task& task, Instant remind_at);
 
-// The reminder check: claims up to `limit` tasks with remind_at ≤ now. What is late by more than 24 h, or whose user has reminders
-// off, gets its skipped row instead of an event. Returns how many it took; fewer than `limit` means none is left.
+// The reminder check: claims up to `limit` tasks with remind_at ≤ now. What is late by more than 24
+// h, or whose user has reminders off, gets its skipped row instead of an event. Returns how many it
+// took; fewer than `limit` means none is left.
 int check_reminders(storage::Tx& tx, const Call& system, int limit);
 
 // The consumer of todo.reminders: re-checks the task and tells its user, once.
 void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& event);
 
-// "Why was I told, or not?": the ledger rows of a task with the scheduled one computed, by due date. nullopt: not the
-// user's task.
+// "Why was I told, or not?": the ledger rows of a task with the scheduled one computed, by due
+// date. nullopt: not the user's task.
 struct ReminderAnswer {
   std::optional<Uuid> id;  // none while scheduled
   Uuid task_id;
@@ -33,6 +34,8 @@ struct ReminderAnswer {
   std::optional<Instant> delivered_at;
   std::optional<Uuid> notification_id;
 };
-std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx, const Uuid& user_id, const Uuid& task_id);
+std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx,
+                                                             const Uuid& user_id,
+                                                             const Uuid& task_id);
 
 }  // namespace todo::service

@@ -16,10 +16,13 @@ constexpr const char* no_such_task = "Task not found";
 std::unexpected<Error> task_not_found() { return fail(ErrorCode::not_found, no_such_task); }
 
 std::unexpected<Error> version_differs() {
-  return fail(ErrorCode::precondition_failed, "The task has changed since the version that If-Match names");
+  return fail(ErrorCode::precondition_failed,
+              "The task has changed since the version that If-Match names");
 }
 
-TimeZone zone_of(const User& user) { return TimeZone::find(user.timezone).value_or(TimeZone::utc()); }
+TimeZone zone_of(const User& user) {
+  return TimeZone::find(user.timezone).value_or(TimeZone::utc());
+}
 
 // What every change of a task begins with: its user and the task as it is in this transaction.
 struct Loaded {
@@ -27,7 +30,8 @@ struct Loaded {
   Task task;
 };
 
-Result<Loaded> load(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<Loaded> load(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                    const IfMatch& if_match) {
   auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   auto task = find_or_make_task(tx, call, task_id);
@@ -38,7 +42,8 @@ Result<Loaded> load(storage::Tx& tx, const Call& call, const Uuid& task_id, cons
 
 Due resolve(const DueInput& input, const TimeZone& zone) {
   if (const auto* date = std::get_if<Date>(&input)) return due_on(*date, zone);
-  if (const auto* local = std::get_if<LocalTime>(&input)) return due_at(zone.to_instant(*local), zone);
+  if (const auto* local = std::get_if<LocalTime>(&input))
+    return due_at(zone.to_instant(*local), zone);
   return due_at(std::get<Instant>(input), zone);
 }
 
@@ -73,10 +78,13 @@ void apply_recurrence(Recurrence& recurrence, const TaskInput& input) {
     recurrence.interval = 1;
     recurrence.from = RecurrenceFrom::due;
   }
-  if (recurrence.rule != RecurrenceRule::weekly && !input.recurrence_weekdays.present) recurrence.weekdays.reset();
-  if (input.recurrence_interval.present) recurrence.interval = input.recurrence_interval.value.value_or(1);
+  if (recurrence.rule != RecurrenceRule::weekly && !input.recurrence_weekdays.present)
+    recurrence.weekdays.reset();
+  if (input.recurrence_interval.present)
+    recurrence.interval = input.recurrence_interval.value.value_or(1);
   if (input.recurrence_weekdays.present) recurrence.weekdays = input.recurrence_weekdays.value;
-  if (input.recurrence_from.present) recurrence.from = input.recurrence_from.value.value_or(RecurrenceFrom::due);
+  if (input.recurrence_from.present)
+    recurrence.from = input.recurrence_from.value.value_or(RecurrenceFrom::due);
 }
 
 // Moves this occurrence only: the anchor, and with it the rest of the series, stays.
@@ -86,15 +94,18 @@ Result<void> move_only_this(Task& task, const Due& due, const std::optional<Due>
     return {};
   }
   if (before->on.has_value() != due.on.has_value()) {
-    return fail_field("due_date", before->on ? "Only this occurrence: give a date without a time, as the series has"
-                                             : "Only this occurrence: give a date with a time, as the series has");
+    return fail_field("due_date",
+                      before->on
+                          ? "Only this occurrence: give a date without a time, as the series has"
+                          : "Only this occurrence: give a date with a time, as the series has");
   }
   task.due = due;
   task.due->anchor = before->anchor;
   return {};
 }
 
-Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& zone, bool this_only) {
+Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& zone,
+                           bool this_only) {
   const Task before = task;
   Edited edited;
   apply_texts(task, input);
@@ -113,7 +124,8 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
     if (!in_range(due.at)) {
       errors.push_back({"due_date", "Must lie between 1970-01-01 and 9999-12-31"});
     } else if (this_only && before.recurs()) {
-      if (auto moved = move_only_this(task, due, before.due); !moved) return std::unexpected(moved.error());
+      if (auto moved = move_only_this(task, due, before.due); !moved)
+        return std::unexpected(moved.error());
     } else {
       task.due = due;
     }
@@ -122,15 +134,18 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
   if (task.recurs() && !task.due && errors.empty()) {
     errors.push_back({"due_date", "A recurring task needs a due date"});
   }
-  if (this_only && edited.rule) errors.push_back({"scope", "Only this occurrence: its rule cannot change alone"});
+  if (this_only && edited.rule)
+    errors.push_back({"scope", "Only this occurrence: its rule cannot change alone"});
   if (!errors.empty()) {
     return std::unexpected(Error{ErrorCode::invalid, "Validation failed", std::move(errors), 0});
   }
   return edited;
 }
 
-// A changed rule counts from this occurrence's due date on; a first rule begins a series of its own.
-void anchor_again(Task& task, const Task& before, const Edited& edited, const TimeZone& zone, IdGenerator& ids) {
+// A changed rule counts from this occurrence's due date on; a first rule begins a series of its
+// own.
+void anchor_again(Task& task, const Task& before, const Edited& edited, const TimeZone& zone,
+                  IdGenerator& ids) {
   if (edited.rule && task.due && !task.completed()) {
     task.due = task.due->on ? due_on(*task.due->on, zone) : due_at(task.due->at, zone);
   }
@@ -160,16 +175,21 @@ Task successor_of(const Task& task, const Call& call, const Due& due) {
 
 // The living successor or the promise of a completed task.
 std::optional<Task> known_successor(storage::Tx& tx, const Task& task) {
-  if (const auto promise = tx.find_promise_of(task.user_id, task.id)) return parse_task_record(promise->task);
+  if (const auto promise = tx.find_promise_of(task.user_id, task.id))
+    return parse_task_record(promise->task);
   return tx.find_occurrence(task.user_id, task.series_id, task.occurrence + 1);
 }
 
-// Writes the promise of the next occurrence and the event that redeems it; none when the series ends here.
-std::optional<Task> promise_next(storage::Tx& tx, const Call& call, const User& user, const Task& completed) {
+// Writes the promise of the next occurrence and the event that redeems it; none when the series
+// ends here.
+std::optional<Task> promise_next(storage::Tx& tx, const Call& call, const User& user,
+                                 const Task& completed) {
   if (!completed.recurs() || !completed.due) return std::nullopt;
-  if (auto living = tx.find_occurrence(completed.user_id, completed.series_id, completed.occurrence + 1)) return living;
-  const auto due = next_due(completed.recurrence, *completed.due, zone_of(user), *completed.completed_at,
-                            user.preferences.missed_occurrences, call.now);
+  if (auto living =
+          tx.find_occurrence(completed.user_id, completed.series_id, completed.occurrence + 1))
+    return living;
+  const auto due = next_due(completed.recurrence, *completed.due, zone_of(user),
+                            *completed.completed_at, user.preferences.missed_occurrences, call.now);
   if (!due) return std::nullopt;
   const Task next = successor_of(completed, call, *due);
   tx.insert_promise(
@@ -207,7 +227,8 @@ Result<Task> create_task(storage::Tx& tx, const Call& call, const TaskInput& inp
   const auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   if (tx.counters(call.user_id).living_tasks >= limits::tasks_per_user_max) {
-    return fail(ErrorCode::invalid, "There are 100,000 tasks already, which is the most an account can hold");
+    return fail(ErrorCode::invalid,
+                "There are 100,000 tasks already, which is the most an account can hold");
   }
   Task task;
   task.id = call.ids->next();
@@ -215,13 +236,14 @@ Result<Task> create_task(storage::Tx& tx, const Call& call, const TaskInput& inp
   task.user_id = call.user_id;
   task.created_at = call.now;
   task.updated_at = call.now;
-  if (auto edited = apply_input(task, input, zone_of(*user), false); !edited) return std::unexpected(edited.error());
+  if (auto edited = apply_input(task, input, zone_of(*user), false); !edited)
+    return std::unexpected(edited.error());
   insert_task_with_event(tx, call, *user, task);
   return task;
 }
 
-Result<Task> update_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const TaskInput& input,
-                         const IfMatch& if_match, bool this_only) {
+Result<Task> update_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                         const TaskInput& input, const IfMatch& if_match, bool this_only) {
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   const Task before = loaded->task;
@@ -247,19 +269,23 @@ Result<Task> update_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
   return after;
 }
 
-Result<Completion> complete_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<Completion> complete_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                                 const IfMatch& if_match) {
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   const Task& before = loaded->task;
-  if (before.completed()) return Completion{before, before.recurs() ? known_successor(tx, before) : std::nullopt};
+  if (before.completed())
+    return Completion{before, before.recurs() ? known_successor(tx, before) : std::nullopt};
   Task after = before;
   after.completed_at = call.now;
-  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::complete, ReminderPlan::recompute);
+  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::complete,
+                         ReminderPlan::recompute);
   auto next = promise_next(tx, call, loaded->user, after);
   return Completion{std::move(after), std::move(next)};
 }
 
-Result<Reopening> reopen_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<Reopening> reopen_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                              const IfMatch& if_match) {
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   const Task& before = loaded->task;
@@ -269,21 +295,26 @@ Result<Reopening> reopen_task(storage::Tx& tx, const Call& call, const Uuid& tas
   if (const auto promise = tx.find_promise_of(call.user_id, task_id)) {
     tx.delete_promise(call.user_id, promise->id);
     result.removed_occurrence_id = promise->id;
-  } else if (const auto successor = tx.find_occurrence(call.user_id, before.series_id, before.occurrence + 1);
-             successor && successor->parent_task_id == task_id && successor->version == 1 && !successor->completed()) {
+  } else if (const auto successor =
+                 tx.find_occurrence(call.user_id, before.series_id, before.occurrence + 1);
+             successor && successor->parent_task_id == task_id && successor->version == 1 &&
+             !successor->completed()) {
     Task removed = *successor;
     removed.deleted_at = call.now;
-    update_task_with_event(tx, call, loaded->user, *successor, removed, AuditAction::remove, ReminderPlan::recompute, "reopen");
+    update_task_with_event(tx, call, loaded->user, *successor, removed, AuditAction::remove,
+                           ReminderPlan::recompute, "reopen");
     result.removed_occurrence_id = successor->id;
   }
   Task after = before;
   after.completed_at.reset();
-  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::update, ReminderPlan::recompute, "reopen");
+  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::update,
+                         ReminderPlan::recompute, "reopen");
   result.task = std::move(after);
   return result;
 }
 
-Result<Task> toggle_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<Task> toggle_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                         const IfMatch& if_match) {
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   if (loaded->task.completed()) {
@@ -296,16 +327,19 @@ Result<Task> toggle_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
   return std::move(completion->completed_task);
 }
 
-Result<void> delete_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<void> delete_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                         const IfMatch& if_match) {
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   Task after = loaded->task;
   after.deleted_at = call.now;
-  update_task_with_event(tx, call, loaded->user, loaded->task, after, AuditAction::remove, ReminderPlan::recompute);
+  update_task_with_event(tx, call, loaded->user, loaded->task, after, AuditAction::remove,
+                         ReminderPlan::recompute);
   return {};
 }
 
-Result<Task> restore_task(storage::Tx& tx, const Call& call, const Uuid& task_id, const IfMatch& if_match) {
+Result<Task> restore_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
+                          const IfMatch& if_match) {
   const auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   const auto before = tx.find_task(call.user_id, task_id);
@@ -317,15 +351,18 @@ Result<Task> restore_task(storage::Tx& tx, const Call& call, const Uuid& task_id
   if (!if_match.allows(before->version)) return version_differs();
   if (!before->deleted_at) return *before;
   if (*before->deleted_at + limits::deleted_task_kept <= call.now) return task_not_found();
-  const bool exists_again = tx.find_occurrence(call.user_id, before->series_id, before->occurrence) ||
-                            (before->parent_task_id && tx.find_promise_of(call.user_id, *before->parent_task_id));
+  const bool exists_again =
+      tx.find_occurrence(call.user_id, before->series_id, before->occurrence) ||
+      (before->parent_task_id && tx.find_promise_of(call.user_id, *before->parent_task_id));
   if (exists_again) return fail(ErrorCode::conflict, "This occurrence of the series exists again");
   if (tx.counters(call.user_id).living_tasks >= limits::tasks_per_user_max) {
-    return fail(ErrorCode::conflict, "There are 100,000 tasks already, which is the most an account can hold");
+    return fail(ErrorCode::conflict,
+                "There are 100,000 tasks already, which is the most an account can hold");
   }
   Task after = *before;
   after.deleted_at.reset();
-  update_task_with_event(tx, call, *user, *before, after, AuditAction::update, ReminderPlan::recompute, "restore");
+  update_task_with_event(tx, call, *user, *before, after, AuditAction::update,
+                         ReminderPlan::recompute, "restore");
   return after;
 }
 

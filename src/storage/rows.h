@@ -45,8 +45,8 @@ struct ApiToken {
   std::optional<Instant> last_used_at;
 };
 
-// Kept per user in the transaction of each mutation. `changes` counts every change of the user's tasks and zone:
-// two reads with the same count saw the same tasks.
+// Kept per user in the transaction of each mutation. `changes` counts every change of the user's
+// tasks and zone: two reads with the same count saw the same tasks.
 struct UserCounters {
   std::int64_t changes = 0;
   std::int64_t living_tasks = 0;     // not deleted
@@ -56,20 +56,21 @@ struct UserCounters {
 // --- tasks ---
 
 struct TaskFilter {
-  bool deleted = false;  // deleted ones instead of the living
+  bool deleted = false;                  // deleted ones instead of the living
   std::optional<Instant> deleted_after;  // with deleted: only those deleted later than this
-  std::optional<std::string> category;  // exactly
+  std::optional<std::string> category;   // exactly
   std::optional<Priority> priority;
   std::optional<bool> completed;
   std::optional<bool> overdue;  // pending with a due date before `now`; false: everything else
-  std::optional<Instant> due_before;  // due_date < this
-  std::optional<Instant> due_after;   // due_date > this
+  std::optional<Instant> due_before;       // due_date < this
+  std::optional<Instant> due_after;        // due_date > this
   std::optional<std::string> text_folded;  // a substring of the folded title or description
   Instant now{};                           // what overdue compares with
 
   // True when it selects all living tasks.
   bool selects_all() const {
-    return !deleted && !category && !priority && !completed && !overdue && !due_before && !due_after && !text_folded;
+    return !deleted && !category && !priority && !completed && !overdue && !due_before &&
+           !due_after && !text_folded;
   }
 };
 
@@ -77,7 +78,8 @@ enum class TaskSort : std::uint8_t { created_at = 0, updated_at, due_date, prior
 
 // The sort key of the last task of a page, from which the next page goes on.
 struct TaskPosition {
-  // created_at, updated_at, due_date as ms; none where due_date is null (and for priority and title).
+  // created_at, updated_at, due_date as ms; none where due_date is null (and for priority and
+  // title).
   std::optional<std::int64_t> instant_ms;
   std::string title_folded;  // with sort by title
   int priority_rank = priority_rank_unset;
@@ -85,8 +87,9 @@ struct TaskPosition {
   Uuid id;
 };
 
-// Order: the sort member in the direction asked (due_date: null last in both; priority: descending is urgent first,
-// unset last in both; title by its folded form, byte order), ties urgent first, then newest, then greatest id.
+// Order: the sort member in the direction asked (due_date: null last in both; priority: descending
+// is urgent first, unset last in both; title by its folded form, byte order), ties urgent first,
+// then newest, then greatest id.
 struct TaskQuery {
   Uuid user_id;
   TaskFilter filter;
@@ -127,7 +130,7 @@ struct TaskKey {
 struct NotificationQuery {
   Uuid user_id;
   bool unread_only = false;
-  bool archived = false;             // those created before `archived_before` instead of the others
+  bool archived = false;  // those created before `archived_before` instead of the others
   Instant archived_before{};
   int limit = limits::page_default;
   int offset = 0;
@@ -179,8 +182,8 @@ struct DeadLetter {
 };
 
 struct OutboxDepth {
-  std::int64_t rows = 0;                // counted to 100,000
-  std::optional<Uuid> oldest;           // its id tells its age
+  std::int64_t rows = 0;       // counted to 100,000
+  std::optional<Uuid> oldest;  // its id tells its age
 };
 
 // --- idempotency ---

@@ -16,12 +16,12 @@
 #include "base/uuid.h"
 #include "storage/rows.h"
 
-// The store interface: what services say to a database. Each database has its own honest SQL behind it
-// (storage/sqlite; PostgreSQL later), and one conformance suite that each must pass.
+// The store interface: what services say to a database. Each database has its own honest SQL behind
+// it (storage/sqlite; PostgreSQL later), and one conformance suite that each must pass.
 namespace todo::storage {
 
-// Thrown by a transaction's functions when the database could not do it: the whole transaction is gone.
-// It ends the unit: services let it pass.
+// Thrown by a transaction's functions when the database could not do it: the whole transaction is
+// gone. It ends the unit: services let it pass.
 class TransactionLost : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -34,8 +34,9 @@ class StatementRefused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Reads of one consistent snapshot, begun after the request arrived. Every query is scoped by the user id
-// in SQL where the parameters have one. Used by one thread at a time; not to be kept beyond the unit.
+// Reads of one consistent snapshot, begun after the request arrived. Every query is scoped by the
+// user id in SQL where the parameters have one. Used by one thread at a time; not to be kept beyond
+// the unit.
 class ReadTx {
  public:
   virtual ~ReadTx() = default;
@@ -57,42 +58,55 @@ class ReadTx {
   virtual std::vector<Task> list_tasks(const TaskQuery& query) = 0;
   virtual Count count_tasks(const Uuid& user_id, const TaskFilter& filter) = 0;
   virtual TaskStats task_stats(const Uuid& user_id, Instant now) = 0;
-  virtual std::vector<std::string> list_categories(const Uuid& user_id) = 0;  // of the living, sorted
+  virtual std::vector<std::string> list_categories(
+      const Uuid& user_id) = 0;  // of the living, sorted
   // The living task of an occurrence.
-  virtual std::optional<Task> find_occurrence(const Uuid& user_id, const Uuid& series_id, std::int64_t occurrence) = 0;
+  virtual std::optional<Task> find_occurrence(const Uuid& user_id, const Uuid& series_id,
+                                              std::int64_t occurrence) = 0;
   // Living tasks in id order, for work in units.
-  virtual std::vector<Task> tasks_after(const Uuid& user_id, std::optional<Uuid> after, int limit) = 0;
+  virtual std::vector<Task> tasks_after(const Uuid& user_id, std::optional<Uuid> after,
+                                        int limit) = 0;
   // Also the deleted, in id order: (id, version, updated_at) as Task with only these members set.
-  virtual std::vector<Task> task_versions_after(const Uuid& user_id, std::optional<Uuid> after, int limit) = 0;
+  virtual std::vector<Task> task_versions_after(const Uuid& user_id, std::optional<Uuid> after,
+                                                int limit) = 0;
 
   virtual std::optional<Promise> find_promise(const Uuid& user_id, const Uuid& promised_id) = 0;
-  virtual std::optional<Promise> find_promise_of(const Uuid& user_id, const Uuid& completed_task_id) = 0;
+  virtual std::optional<Promise> find_promise_of(const Uuid& user_id,
+                                                 const Uuid& completed_task_id) = 0;
 
-  virtual std::vector<TaskKey> due_reminders(Instant now, int limit) = 0;  // remind_at ≤ now, earliest first
+  virtual std::vector<TaskKey> due_reminders(Instant now,
+                                             int limit) = 0;  // remind_at ≤ now, earliest first
   virtual std::optional<Instant> next_reminder_at() = 0;
-  virtual std::optional<ReminderRow> find_reminder(const Uuid& user_id, const Uuid& task_id, Instant due_date) = 0;
-  virtual std::vector<ReminderRow> list_reminders(const Uuid& user_id, const Uuid& task_id) = 0;  // by due date
+  virtual std::optional<ReminderRow> find_reminder(const Uuid& user_id, const Uuid& task_id,
+                                                   Instant due_date) = 0;
+  virtual std::vector<ReminderRow> list_reminders(const Uuid& user_id,
+                                                  const Uuid& task_id) = 0;  // by due date
 
   virtual std::vector<Notification> list_notifications(const NotificationQuery& query) = 0;
-  virtual Count count_notifications(const NotificationQuery& query) = 0;  // limit, offset, after unheeded
+  virtual Count count_notifications(
+      const NotificationQuery& query) = 0;  // limit, offset, after unheeded
   virtual std::int64_t count_unread(const Uuid& user_id, Instant archived_before) = 0;
-  virtual std::optional<Notification> find_notification(const Uuid& user_id, const Uuid& notification_id) = 0;
+  virtual std::optional<Notification> find_notification(const Uuid& user_id,
+                                                        const Uuid& notification_id) = 0;
 
   virtual AuditHead audit_head(const Uuid& user_id) = 0;
-  virtual bool has_audit_entry(const Uuid& user_id, const Uuid& entity_id, std::int64_t entity_version) = 0;
+  virtual bool has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
+                               std::int64_t entity_version) = 0;
   virtual std::vector<AuditEntry> list_audit(const AuditQuery& query) = 0;
   virtual Count count_audit(const AuditQuery& query) = 0;
   // Ascending seq, for verification, archive and export.
   virtual std::vector<AuditEntry> audit_after(const Uuid& user_id, std::int64_t seq, int limit) = 0;
   virtual std::vector<AuditChain> audit_chains(std::optional<Uuid> after_user, int limit) = 0;
-  virtual std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq, int limit) = 0;  // by first_seq
+  virtual std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq,
+                                                   int limit) = 0;  // by first_seq
 
   // Waiting events by id, due at `now`.
   virtual std::vector<OutboxRow> list_outbox(Instant now, int limit) = 0;
   virtual std::optional<Instant> next_outbox_retry_at(Instant now) = 0;
   virtual OutboxDepth outbox_depth() = 0;
   virtual bool outbox_has_user(const Uuid& user_id) = 0;
-  virtual std::vector<DeadLetter> list_dead(std::optional<Uuid> after, int limit) = 0;  // by event id
+  virtual std::vector<DeadLetter> list_dead(std::optional<Uuid> after,
+                                            int limit) = 0;  // by event id
   virtual std::int64_t count_dead() = 0;
 
   virtual std::string epoch() = 0;  // changes when the database is restored from a backup
@@ -101,22 +115,25 @@ class ReadTx {
 // Reads and writes of one transaction. All or nothing.
 class Tx : public ReadTx {
  public:
-  // Runs `work` in a savepoint. A StatementRefused or std::exception other than TransactionLost undoes what
-  // it did and comes back as its text; TransactionLost passes.
+  // Runs `work` in a savepoint. A StatementRefused or std::exception other than TransactionLost
+  // undoes what it did and comes back as its text; TransactionLost passes.
   virtual std::expected<void, std::string> nested(std::function<void()> work) = 0;
 
   // false: the email is taken.
-  virtual bool insert_user(const User& user, std::string_view email_folded, std::string_view password_hash) = 0;
+  virtual bool insert_user(const User& user, std::string_view email_folded,
+                           std::string_view password_hash) = 0;
   virtual void update_user(const User& user) = 0;  // all but email and password
   virtual void set_password_hash(const Uuid& user_id, std::string_view password_hash) = 0;
   virtual void mark_user_deleted(const Uuid& user_id, Instant now) = 0;  // frees the email
-  // Deletes up to `limit` rows of a user who is marked deleted; true when nothing is left (the user's row included).
+  // Deletes up to `limit` rows of a user who is marked deleted; true when nothing is left (the
+  // user's row included).
   virtual bool purge_user(const Uuid& user_id, int limit) = 0;
 
   virtual void insert_session(const Session& session) = 0;
   virtual void delete_session(const Uuid& user_id, const Uuid& session_id) = 0;
   virtual void delete_sessions(const Uuid& user_id, std::optional<Uuid> except) = 0;
-  virtual bool insert_api_token(const ApiToken& token) = 0;  // false: limits::api_tokens_per_user_max reached
+  virtual bool insert_api_token(
+      const ApiToken& token) = 0;  // false: limits::api_tokens_per_user_max reached
   virtual bool delete_api_token(const Uuid& user_id, const Uuid& token_id) = 0;
   virtual void touch_api_token(const Uuid& token_id, Instant now) = 0;
 
@@ -124,21 +141,26 @@ class Tx : public ReadTx {
   // `before` is the row as it was read in this transaction.
   virtual void update_task(const Task& before, const Task& after) = 0;
   // Only remind_at: no version, no change counted.
-  virtual void set_remind_at(const Uuid& user_id, const Uuid& task_id, std::optional<Instant> remind_at) = 0;
+  virtual void set_remind_at(const Uuid& user_id, const Uuid& task_id,
+                             std::optional<Instant> remind_at) = 0;
 
   virtual void insert_promise(const Promise& promise) = 0;
   virtual std::optional<Promise> take_promise(const Uuid& promised_id) = 0;  // delete and return
   virtual bool delete_promise(const Uuid& user_id, const Uuid& promised_id) = 0;
 
-  // Inserts, or makes a skipped row of the same task and due date pending again (new claim, id kept).
+  // Inserts, or makes a skipped row of the same task and due date pending again (new claim, id
+  // kept).
   virtual void claim_reminder(const ReminderRow& row) = 0;
-  // Writes state, reason, delivered_at and notification_id of the ledger row of the task and due date where that is pending
-  // under the same claim_id; false when there is none.
+  // Writes state, reason, delivered_at and notification_id of the ledger row of the task and due
+  // date where that is pending under the same claim_id; false when there is none.
   virtual bool settle_reminder(const ReminderRow& row) = 0;
 
   virtual void insert_notification(const Notification& notification) = 0;
-  // The notification as it is now; none when it is not the user's. Reading twice keeps the first read_at.
-  virtual std::optional<Notification> read_notification(const Uuid& user_id, const Uuid& notification_id, Instant now) = 0;
+  // The notification as it is now; none when it is not the user's. Reading twice keeps the first
+  // read_at.
+  virtual std::optional<Notification> read_notification(const Uuid& user_id,
+                                                        const Uuid& notification_id,
+                                                        Instant now) = 0;
   virtual bool delete_notification(const Uuid& user_id, const Uuid& notification_id) = 0;
   // Up to `limit` of those not made after `until`; how many.
   virtual int read_notifications(const Uuid& user_id, Instant until, Instant now, int limit) = 0;
@@ -149,7 +171,8 @@ class Tx : public ReadTx {
   virtual void set_audit_head(const Uuid& user_id, const AuditHead& head) = 0;
   virtual void insert_audit_segment(const AuditSegment& segment) = 0;
   virtual bool delete_audit_segment(const Uuid& user_id, std::int64_t first_seq) = 0;
-  virtual int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq, std::int64_t last_seq) = 0;
+  virtual int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
+                                   std::int64_t last_seq) = 0;
   virtual void restore_audit_entry(const AuditEntry& entry) = 0;  // the head stays
 
   virtual void insert_outbox(const OutboxEvent& event) = 0;
@@ -161,9 +184,12 @@ class Tx : public ReadTx {
   virtual bool drop_dead(const Uuid& event_id) = 0;
 
   // The key's first use (none), or what its first use stored.
-  virtual std::optional<IdempotentResponse> insert_idempotency_key(const Uuid& user_id, std::string_view key,
-                                                                   std::string_view request_hash, Instant now) = 0;
-  virtual void store_idempotent_response(const Uuid& user_id, std::string_view key, const IdempotentResponse& response) = 0;
+  virtual std::optional<IdempotentResponse> insert_idempotency_key(const Uuid& user_id,
+                                                                   std::string_view key,
+                                                                   std::string_view request_hash,
+                                                                   Instant now) = 0;
+  virtual void store_idempotent_response(const Uuid& user_id, std::string_view key,
+                                         const IdempotentResponse& response) = 0;
 
   // Retention, at most `limit` rows a call; how many went.
   virtual int purge_deleted_tasks(Instant deleted_before, int limit) = 0;  // with their ledger rows
@@ -181,8 +207,8 @@ enum class Outcome {
   unknown,      // the connection was lost during COMMIT
 };
 
-// A unit of work may run more than once (after a failure of its neighbours): it has no effect outside its Tx but
-// setting its own results anew, and takes ids and the clock from before.
+// A unit of work may run more than once (after a failure of its neighbours): it has no effect
+// outside its Tx but setting its own results anew, and takes ids and the clock from before.
 using WriteUnit = std::move_only_function<Verdict(Tx&)>;
 using ReadUnit = std::move_only_function<void(ReadTx&)>;
 using Done = std::move_only_function<void(Outcome)>;
@@ -206,9 +232,9 @@ struct QueueDepths {
   std::size_t readers = 0;
 };
 
-// A database. `write` and `read` may be called from any thread and return at once: false when the queue is
-// full (nothing will run then). `done` runs on the executor after COMMIT, or after the failure; one post per
-// batch and executor.
+// A database. `write` and `read` may be called from any thread and return at once: false when the
+// queue is full (nothing will run then). `done` runs on the executor after COMMIT, or after the
+// failure; one post per batch and executor.
 class Store {
  public:
   virtual ~Store() = default;
@@ -220,16 +246,19 @@ class Store {
   virtual Outcome write_and_wait(WriteUnit unit) = 0;
   virtual Outcome read_and_wait(ReadUnit unit) = 0;
 
-  // The embedded bus: from now on the store runs `step` wherever that is cheapest (SQLite: in the writer's cycle
-  // before COMMIT, max(32, units of the cycle) events; and at once when a commit left events waiting).
+  // The embedded bus: from now on the store runs `step` wherever that is cheapest (SQLite: in the
+  // writer's cycle before COMMIT, max(32, units of the cycle) events; and at once when a commit
+  // left events waiting).
   virtual void start_bus(BusStep step) = 0;
 
   virtual StoreHealth health() = 0;
   virtual QueueDepths queue_depths() const = 0;
 
-  // A consistent copy as one file, while everything goes on. Fails with a sentence for the operator.
+  // A consistent copy as one file, while everything goes on. Fails with a sentence for the
+  // operator.
   virtual std::expected<void, std::string> backup_to(const std::string& path) = 0;
-  // Replaces everything by a backup, while running: readers see the old or the new. Older schemas are migrated.
+  // Replaces everything by a backup, while running: readers see the old or the new. Older schemas
+  // are migrated.
   virtual std::expected<void, std::string> restore_from(const std::string& path) = 0;
 
   // Finishes what is queued, commits, checkpoints, closes. Idempotent.

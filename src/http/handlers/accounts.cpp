@@ -1,3 +1,5 @@
+#include "service/accounts.h"
+
 #include <fmt/format.h>
 
 #include "base/json_writer.h"
@@ -9,12 +11,14 @@
 #include "http/handlers/handlers.h"
 #include "http/origin_check.h"
 #include "http/unit_route.h"
-#include "service/accounts.h"
 
 namespace todo::http {
 
 void write_user(JsonWriter& json, const User& user) {
-  json.begin_object().member("id", user.id).member("email", user.email).member("display_name", user.display_name);
+  json.begin_object()
+      .member("id", user.id)
+      .member("email", user.email)
+      .member("display_name", user.display_name);
   json.member("timezone", user.timezone).member("created_at", user.created_at).end_object();
 }
 
@@ -22,7 +26,9 @@ void write_preferences(JsonWriter& json, const Preferences& preferences) {
   json.begin_object().member("reminders_enabled", preferences.reminders_enabled);
   json.member("reminder_minutes_before", preferences.reminder_minutes_before);
   json.member("toast_notifications", preferences.toast_notifications);
-  json.member("missed_occurrences", preferences.missed_occurrences == MissedOccurrences::skip ? "skip" : "keep").end_object();
+  json.member("missed_occurrences",
+              preferences.missed_occurrences == MissedOccurrences::skip ? "skip" : "keep")
+      .end_object();
 }
 
 namespace {
@@ -42,14 +48,16 @@ bool limited(const ExchangePtr& exchange, RateLimiter& limiter, std::string_view
   if (!exchange->app().options.rate_limits) return false;
   const auto wait_s = limiter.take(key, exchange->now());
   if (!wait_s) return false;
-  exchange->refuse(Error{ErrorCode::rate_limited, "Too many attempts; try again later", {}, *wait_s});
+  exchange->refuse(
+      Error{ErrorCode::rate_limited, "Too many attempts; try again later", {}, *wait_s});
   return true;
 }
 
 std::string take_timezone(Body& body, std::string_view fallback) {
   const auto name = body.text("timezone", {1, 64, false, false});
   if (!name.value) return std::string(fallback);
-  if (!TimeZone::find(*name.value)) body.refuse("timezone", "Is not the name of a time zone, such as Europe/Berlin");
+  if (!TimeZone::find(*name.value))
+    body.refuse("timezone", "Is not the name of a time zone, such as Europe/Berlin");
   return *name.value;
 }
 
@@ -96,10 +104,12 @@ void register_with_hash(const ExchangePtr& exchange, service::Registration regis
   auto state = std::make_shared<State>(State{std::move(registration), std::nullopt});
   const bool queued = exchange->app().with.store.write(
       [exchange, state](storage::Tx& tx) {
-        state->user = service::register_user(tx, exchange->app().with.ids, exchange->now(), state->registration);
+        state->user = service::register_user(tx, exchange->app().with.ids, exchange->now(),
+                                             state->registration);
         return *state->user ? storage::Verdict::commit : storage::Verdict::roll_back;
       },
-      exchange->executor(), [exchange, state](storage::Outcome outcome) {
+      exchange->executor(),
+      [exchange, state](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
         if (!*state->user) return exchange->refuse(state->user->error());
         std::string body;
@@ -112,11 +122,13 @@ void register_with_hash(const ExchangePtr& exchange, service::Registration regis
 
 void run_register(const ExchangePtr& exchange) {
   if (!exchange->app().options.registration) {
-    return exchange->refuse(Error{ErrorCode::forbidden, "Registration is switched off on this server", {}, 0});
+    return exchange->refuse(
+        Error{ErrorCode::forbidden, "Registration is switched off on this server", {}, 0});
   }
   auto request = parse_registration(*exchange);
   if (!request) return exchange->refuse(request.error());
-  if (limited(exchange, exchange->app().registration_per_address, exchange->client_address())) return;
+  if (limited(exchange, exchange->app().registration_per_address, exchange->client_address()))
+    return;
   const bool queued = exchange->app().with.passwords.hash(
       std::move(request->password), exchange->executor(),
       [exchange, registration = std::move(request->registration)](std::string hash) mutable {
@@ -145,33 +157,39 @@ Result<LoginPtr> parse_login(Exchange& exchange) {
   auto body = Body::parse(exchange.request());
   if (!body) return std::unexpected(body.error());
   auto login = std::make_shared<Login>();
-  login->email_folded = fold_case(body->required_text("email", {0, limits::email_max, true, false}));
+  login->email_folded =
+      fold_case(body->required_text("email", {0, limits::email_max, true, false}));
   login->password = body->password("password", false);
   login->cookie = body->word("session", {"token", "cookie"}, true).value.value_or(0) == 1;
   if (auto finished = body->finish(); !finished) return std::unexpected(finished.error());
   if (login->cookie && !origin_allowed(exchange.request(), exchange.app().options.public_url)) {
-    return fail(ErrorCode::forbidden, "A cookie session is opened from this server's own pages only");
+    return fail(ErrorCode::forbidden,
+                "A cookie session is opened from this server's own pages only");
   }
   return login;
 }
 
 net::Response login_response(const Exchange& exchange, const Login& login) {
   const App& app = exchange.app();
-  const std::string token =
-      app.with.jwt.sign({login.user->id, login.session.id, login.session.created_at, login.session.expires_at});
-  const auto lifetime_s = std::chrono::duration_cast<std::chrono::seconds>(limits::session_lifetime).count();
+  const std::string token = app.with.jwt.sign(
+      {login.user->id, login.session.id, login.session.created_at, login.session.expires_at});
+  const auto lifetime_s =
+      std::chrono::duration_cast<std::chrono::seconds>(limits::session_lifetime).count();
   std::string body;
   JsonWriter json(body);
   json.begin_object();
   if (!login.cookie) json.member("access_token", token);
-  json.member("token_type", "bearer").member("expires_in", static_cast<std::int64_t>(lifetime_s)).key("user");
+  json.member("token_type", "bearer")
+      .member("expires_in", static_cast<std::int64_t>(lifetime_s))
+      .key("user");
   write_user(json, *login.user);
   json.end_object();
   net::Response response = json_response(200, std::move(body));
   if (login.cookie) {
     const char* secure = app.options.public_url.starts_with("https://") ? "; Secure" : "";
-    response.with("Set-Cookie", fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}", session_cookie, token,
-                                            lifetime_s, secure));
+    response.with("Set-Cookie",
+                  fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
+                              session_cookie, token, lifetime_s, secure));
   }
   return response;
 }
@@ -182,31 +200,37 @@ void open_login_session(const ExchangePtr& exchange, const LoginPtr& login) {
         // The password may have changed, or the account gone, while argon2id ran.
         const auto now_stored = tx.find_credentials(login->credentials->user_id);
         login->user = tx.find_user(login->credentials->user_id);
-        if (!login->user || !now_stored || now_stored->disabled || now_stored->password_hash != login->credentials->password_hash) {
+        if (!login->user || !now_stored || now_stored->disabled ||
+            now_stored->password_hash != login->credentials->password_hash) {
           login->user.reset();
           return storage::Verdict::roll_back;
         }
         if (!login->new_hash.empty()) tx.set_password_hash(login->user->id, login->new_hash);
-        login->session = service::open_session(tx, exchange->app().with.ids, exchange->now(), login->user->id);
+        login->session =
+            service::open_session(tx, exchange->app().with.ids, exchange->now(), login->user->id);
         return storage::Verdict::commit;
       },
-      exchange->executor(), [exchange, login](storage::Outcome outcome) {
+      exchange->executor(),
+      [exchange, login](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
-        if (!login->user) return exchange->refuse(Error{ErrorCode::unauthorized, wrong_login, {}, 0});
+        if (!login->user)
+          return exchange->refuse(Error{ErrorCode::unauthorized, wrong_login, {}, 0});
         exchange->respond(login_response(*exchange, *login));
       });
   if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
 }
 
-void finish_login(const ExchangePtr& exchange, const LoginPtr& login, service::PasswordHasher::Verdict verdict) {
+void finish_login(const ExchangePtr& exchange, const LoginPtr& login,
+                  service::PasswordHasher::Verdict verdict) {
   if (!verdict.matches || login->credentials->disabled) {
     return exchange->refuse(Error{ErrorCode::unauthorized, wrong_login, {}, 0});
   }
   if (!verdict.needs_rehash) return open_login_session(exchange, login);
-  const bool queued = exchange->app().with.passwords.hash(login->password, exchange->executor(), [exchange, login](std::string hash) {
-    login->new_hash = std::move(hash);
-    open_login_session(exchange, login);
-  });
+  const bool queued = exchange->app().with.passwords.hash(login->password, exchange->executor(),
+                                                          [exchange, login](std::string hash) {
+                                                            login->new_hash = std::move(hash);
+                                                            open_login_session(exchange, login);
+                                                          });
   if (!queued) open_login_session(exchange, login);
 }
 
@@ -218,13 +242,17 @@ void run_login(const ExchangePtr& exchange) {
   if (limited(exchange, app.login_per_address, exchange->client_address())) return;
   if (limited(exchange, app.login_per_account, login->email_folded)) return;
   const bool queued = app.with.store.read(
-      [login](storage::ReadTx& tx) { login->credentials = tx.find_credentials(login->email_folded); }, exchange->executor(),
+      [login](storage::ReadTx& tx) {
+        login->credentials = tx.find_credentials(login->email_folded);
+      },
+      exchange->executor(),
       [exchange, login](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
-        const std::string stored = login->credentials ? login->credentials->password_hash : std::string();
-        const bool verifying =
-            exchange->app().with.passwords.verify(login->password, stored, exchange->executor(),
-                                                  [exchange, login](auto verdict) { finish_login(exchange, login, verdict); });
+        const std::string stored =
+            login->credentials ? login->credentials->password_hash : std::string();
+        const bool verifying = exchange->app().with.passwords.verify(
+            login->password, stored, exchange->executor(),
+            [exchange, login](auto verdict) { finish_login(exchange, login, verdict); });
         if (!verifying) exchange->refuse(unavailable(busy));
       });
   if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
@@ -245,7 +273,8 @@ Result<Nothing> apply_logout(storage::Tx& tx, const Exchange& exchange, const No
 net::Response render_logout(const Exchange& exchange, const Nothing&) {
   exchange.app().authenticator.forget_user(exchange.caller().user_id);
   net::Response response = json_response(200, R"({"message":"Successfully logged out"})");
-  response.with("Set-Cookie", fmt::format("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", session_cookie));
+  response.with("Set-Cookie",
+                fmt::format("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", session_cookie));
   return response;
 }
 
@@ -278,7 +307,8 @@ Result<service::ProfileInput> parse_profile(Exchange& exchange) {
   return input;
 }
 
-Result<User> apply_profile(storage::Tx& tx, const Exchange& exchange, const service::ProfileInput& input) {
+Result<User> apply_profile(storage::Tx& tx, const Exchange& exchange,
+                           const service::ProfileInput& input) {
   return service::update_profile(tx, exchange.call(), input);
 }
 
@@ -287,7 +317,8 @@ net::Response render_profile(const Exchange& exchange, const User& user) {
   return render_user(exchange, user);
 }
 
-Result<Preferences> apply_read_preferences(storage::ReadTx& tx, const Exchange& exchange, const Nothing&) {
+Result<Preferences> apply_read_preferences(storage::ReadTx& tx, const Exchange& exchange,
+                                           const Nothing&) {
   const auto user = tx.find_user(exchange.caller().user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   return user->preferences;
@@ -300,7 +331,9 @@ Result<service::PreferencesInput> parse_preferences(Exchange& exchange) {
   service::PreferencesInput input;
   input.reminders_enabled = body->boolean("reminders_enabled").value;
   input.reminder_minutes_before =
-      body->integer("reminder_minutes_before", limits::reminder_minutes_min, limits::reminder_minutes_max).value;
+      body->integer("reminder_minutes_before", limits::reminder_minutes_min,
+                    limits::reminder_minutes_max)
+          .value;
   input.toast_notifications = body->boolean("toast_notifications").value;
   const auto missed = body->word("missed_occurrences", {"keep", "skip"}, false);
   if (missed.value) input.missed_occurrences = static_cast<MissedOccurrences>(*missed.value);
@@ -308,7 +341,8 @@ Result<service::PreferencesInput> parse_preferences(Exchange& exchange) {
   return input;
 }
 
-Result<Preferences> apply_preferences(storage::Tx& tx, const Exchange& exchange, const service::PreferencesInput& input) {
+Result<Preferences> apply_preferences(storage::Tx& tx, const Exchange& exchange,
+                                      const service::PreferencesInput& input) {
   return service::update_preferences(tx, exchange.call(), input);
 }
 
@@ -327,7 +361,8 @@ net::Response render_read_preferences(const Exchange&, const Preferences& prefer
   return json_response(200, std::move(body));
 }
 
-Result<storage::TaskStats> apply_stats(storage::ReadTx& tx, const Exchange& exchange, const Nothing&) {
+Result<storage::TaskStats> apply_stats(storage::ReadTx& tx, const Exchange& exchange,
+                                       const Nothing&) {
   return tx.task_stats(exchange.caller().user_id, exchange.now());
 }
 
@@ -335,16 +370,20 @@ net::Response render_stats(const Exchange&, const storage::TaskStats& stats) {
   std::string body;
   JsonWriter json(body);
   json.begin_object().member("total_tasks", stats.total).member("completed_tasks", stats.completed);
-  json.member("pending_tasks", stats.total - stats.completed).member("overdue_tasks", stats.overdue).end_object();
+  json.member("pending_tasks", stats.total - stats.completed)
+      .member("overdue_tasks", stats.overdue)
+      .end_object();
   return json_response(200, std::move(body));
 }
 
 // --- what asks for the password again: password change and deletion ---
 
-// Reads the account's hash, verifies `password` and goes on with the hash that matched; answers `field` wrong otherwise.
+// Reads the account's hash, verifies `password` and goes on with the hash that matched; answers
+// `field` wrong otherwise.
 void with_password(const ExchangePtr& exchange, std::string password, const char* field,
                    std::move_only_function<void(std::string stored)> then) {
-  if (limited(exchange, exchange->app().login_per_account, exchange->caller().user_id.to_string())) return;
+  if (limited(exchange, exchange->app().login_per_account, exchange->caller().user_id.to_string()))
+    return;
   struct State {
     std::string password;
     const char* field;
@@ -357,13 +396,17 @@ void with_password(const ExchangePtr& exchange, std::string password, const char
         const auto credentials = tx.find_credentials(exchange->caller().user_id);
         state->stored = credentials ? credentials->password_hash : std::string();
       },
-      exchange->executor(), [exchange, state](storage::Outcome outcome) {
+      exchange->executor(),
+      [exchange, state](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
         const bool verifying = exchange->app().with.passwords.verify(
-            std::move(state->password), state->stored, exchange->executor(), [exchange, state](auto verdict) {
+            std::move(state->password), state->stored, exchange->executor(),
+            [exchange, state](auto verdict) {
               if (!verdict.matches) {
-                return exchange->refuse(
-                    Error{ErrorCode::invalid, "Validation failed", {{state->field, "Is not the account's password"}}, 0});
+                return exchange->refuse(Error{ErrorCode::invalid,
+                                              "Validation failed",
+                                              {{state->field, "Is not the account's password"}},
+                                              0});
               }
               state->then(std::move(state->stored));
             });
@@ -373,8 +416,8 @@ void with_password(const ExchangePtr& exchange, std::string password, const char
 }
 
 // A unit whose only answer is 204, for an account whose password is still `stored`.
-void write_and_answer(const ExchangePtr& exchange, const std::string& stored, std::function<void(storage::Tx&)> work,
-                      std::function<void()> after) {
+void write_and_answer(const ExchangePtr& exchange, const std::string& stored,
+                      std::function<void(storage::Tx&)> work, std::function<void()> after) {
   auto changed = std::make_shared<bool>(false);
   const bool queued = exchange->app().with.store.write(
       [exchange, stored, changed, work = std::move(work)](storage::Tx& tx) {
@@ -384,9 +427,12 @@ void write_and_answer(const ExchangePtr& exchange, const std::string& stored, st
         work(tx);
         return storage::Verdict::commit;
       },
-      exchange->executor(), [exchange, changed, after = std::move(after)](storage::Outcome outcome) {
+      exchange->executor(),
+      [exchange, changed, after = std::move(after)](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
-        if (*changed) return exchange->refuse(Error{ErrorCode::conflict, "The password was just changed elsewhere", {}, 0});
+        if (*changed)
+          return exchange->refuse(
+              Error{ErrorCode::conflict, "The password was just changed elsewhere", {}, 0});
         exchange->app().authenticator.forget_user(exchange->caller().user_id);
         after();
         exchange->respond(no_content());
@@ -401,20 +447,23 @@ void run_change_password(const ExchangePtr& exchange) {
   std::string current = body->password("current_password", false);
   std::string next = body->password("new_password", true);
   if (auto finished = body->finish(); !finished) return exchange->refuse(finished.error());
-  with_password(exchange, std::move(current), "current_password", [exchange, next = std::move(next)](std::string stored) mutable {
-    const bool queued = exchange->app().with.passwords.hash(
-        std::move(next), exchange->executor(), [exchange, stored = std::move(stored)](std::string hash) {
-          if (hash.empty()) return exchange->refuse(unavailable(busy));
-          write_and_answer(
-              exchange, stored,
-              [exchange, hash](storage::Tx& tx) {
-                tx.set_password_hash(exchange->caller().user_id, hash);
-                tx.delete_sessions(exchange->caller().user_id, exchange->caller().session_id);
-              },
-              [] {});
-        });
-    if (!queued) exchange->refuse(unavailable(busy));
-  });
+  with_password(exchange, std::move(current), "current_password",
+                [exchange, next = std::move(next)](std::string stored) mutable {
+                  const bool queued = exchange->app().with.passwords.hash(
+                      std::move(next), exchange->executor(),
+                      [exchange, stored = std::move(stored)](std::string hash) {
+                        if (hash.empty()) return exchange->refuse(unavailable(busy));
+                        write_and_answer(
+                            exchange, stored,
+                            [exchange, hash](storage::Tx& tx) {
+                              tx.set_password_hash(exchange->caller().user_id, hash);
+                              tx.delete_sessions(exchange->caller().user_id,
+                                                 exchange->caller().session_id);
+                            },
+                            [] {});
+                      });
+                  if (!queued) exchange->refuse(unavailable(busy));
+                });
 }
 
 void run_delete_account(const ExchangePtr& exchange) {
@@ -426,7 +475,9 @@ void run_delete_account(const ExchangePtr& exchange) {
   with_password(exchange, std::move(password), "password", [exchange](const std::string& stored) {
     write_and_answer(
         exchange, stored,
-        [exchange](storage::Tx& tx) { service::delete_account(tx, exchange->caller().user_id, exchange->now()); },
+        [exchange](storage::Tx& tx) {
+          service::delete_account(tx, exchange->caller().user_id, exchange->now());
+        },
         [exchange] { exchange->app().with.wake_housekeeping(); });
   });
 }
@@ -437,12 +488,16 @@ void add_account_routes(std::vector<Route>& routes) {
   using enum net::Method;
   routes.push_back({post, "/api/v1/auth/register", Access::open, run_register});
   routes.push_back({post, "/api/v1/auth/login", Access::open, run_login});
-  routes.push_back({post, "/api/v1/auth/logout", Access::account, write_route(parse_nothing, apply_logout, render_logout)});
-  routes.push_back({get, "/api/v1/auth/me", Access::read, read_route(parse_nothing, apply_me, render_user)});
-  routes.push_back({patch, "/api/v1/auth/me", Access::write, write_route(parse_profile, apply_profile, render_profile)});
+  routes.push_back({post, "/api/v1/auth/logout", Access::account,
+                    write_route(parse_nothing, apply_logout, render_logout)});
+  routes.push_back(
+      {get, "/api/v1/auth/me", Access::read, read_route(parse_nothing, apply_me, render_user)});
+  routes.push_back({patch, "/api/v1/auth/me", Access::write,
+                    write_route(parse_profile, apply_profile, render_profile)});
   routes.push_back({del, "/api/v1/auth/me", Access::account, run_delete_account});
   routes.push_back({post, "/api/v1/auth/me/password", Access::account, run_change_password});
-  routes.push_back({get, "/api/v1/auth/me/stats", Access::read, read_route(parse_nothing, apply_stats, render_stats)});
+  routes.push_back({get, "/api/v1/auth/me/stats", Access::read,
+                    read_route(parse_nothing, apply_stats, render_stats)});
   routes.push_back({get, "/api/v1/auth/me/preferences", Access::read,
                     read_route(parse_nothing, apply_read_preferences, render_read_preferences)});
   routes.push_back({patch, "/api/v1/auth/me/preferences", Access::write,

@@ -1,3 +1,5 @@
+#include "service/audit.h"
+
 #include "base/json_writer.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -7,7 +9,6 @@
 #include "http/handlers/handlers.h"
 #include "http/handlers/task_input.h"
 #include "http/unit_route.h"
-#include "service/audit.h"
 
 namespace todo::http {
 namespace {
@@ -32,14 +33,17 @@ std::optional<Instant> take_instant(Query& parameters, std::string_view name) {
   // A date alone is read in UTC here: audit times are instants. `to_date` takes its whole day.
   if (const auto date = parse_date(*text)) {
     const Instant midnight = std::chrono::sys_days{*date};
-    return name == "to_date" ? midnight + std::chrono::days{1} - std::chrono::milliseconds{1} : midnight;
+    return name == "to_date" ? midnight + std::chrono::days{1} - std::chrono::milliseconds{1}
+                             : midnight;
   }
-  parameters.refuse(std::string(name), "Must be a date (2026-02-10) or an RFC 3339 date and time with an offset");
+  parameters.refuse(std::string(name),
+                    "Must be a date (2026-02-10) or an RFC 3339 date and time with an offset");
   return std::nullopt;
 }
 
 void take_page(Query& parameters, Listing& listing) {
-  listing.query.limit = static_cast<int>(parameters.integer("limit", 1, limits::page_max).value_or(limits::page_default));
+  listing.query.limit = static_cast<int>(
+      parameters.integer("limit", 1, limits::page_max).value_or(limits::page_default));
   if (const auto text = parameters.text("cursor", limits::cursor_bytes_max)) {
     CursorReader cursor(*text, listing.fingerprint);
     const std::int64_t seq = cursor.number();
@@ -64,9 +68,11 @@ Result<Listing> parse_list(Exchange& exchange) {
   query.from = take_instant(parameters, "from_date");
   query.to = take_instant(parameters, "to_date");
   query.offset = static_cast<int>(parameters.integer("offset", 0, limits::offset_max).value_or(0));
-  listing.fingerprint = "audit|" + query.entity_type.value_or("") + "|" + (query.entity_id ? query.entity_id->to_string() : "") + "|" +
+  listing.fingerprint = "audit|" + query.entity_type.value_or("") + "|" +
+                        (query.entity_id ? query.entity_id->to_string() : "") + "|" +
                         (query.action ? std::string(to_string(*query.action)) : "") + "|" +
-                        (query.from ? format_instant(*query.from) : "") + "|" + (query.to ? format_instant(*query.to) : "") + "|" +
+                        (query.from ? format_instant(*query.from) : "") + "|" +
+                        (query.to ? format_instant(*query.to) : "") + "|" +
                         query.user_id.to_string();
   take_page(parameters, listing);
   if (auto checked = parameters.finish(); !checked) return std::unexpected(checked.error());
@@ -106,7 +112,8 @@ Result<Page> apply_list(storage::ReadTx& tx, const Exchange&, const Listing& lis
   return page;
 }
 
-Result<Page> apply_task_list(storage::ReadTx& tx, const Exchange& exchange, const Listing& listing) {
+Result<Page> apply_task_list(storage::ReadTx& tx, const Exchange& exchange,
+                             const Listing& listing) {
   Page page = read_page(tx, listing);
   if (page.entries.empty() && !tx.find_task(exchange.caller().user_id, *listing.of_task) &&
       tx.count_audit(listing.query).value == 0) {
@@ -140,16 +147,21 @@ Result<Nothing> parse_nothing(Exchange& exchange) {
   return Nothing{};
 }
 
-Result<service::VerifyReport> apply_verify(storage::ReadTx& tx, const Exchange& exchange, const Nothing&) {
-  return service::verify_chain(tx, exchange.app().with.audit_keys, exchange.caller().user_id, exchange.now());
+Result<service::VerifyReport> apply_verify(storage::ReadTx& tx, const Exchange& exchange,
+                                           const Nothing&) {
+  return service::verify_chain(tx, exchange.app().with.audit_keys, exchange.caller().user_id,
+                               exchange.now());
 }
 
 net::Response render_verify(const Exchange&, const service::VerifyReport& report) {
-  const std::string_view hash(reinterpret_cast<const char*>(report.head.hash.data()), report.head.hash.size());
+  const std::string_view hash(reinterpret_cast<const char*>(report.head.hash.data()),
+                              report.head.hash.size());
   std::string body;
   JsonWriter json(body);
   json.begin_object().member("verified", report.verified).member("entries", report.entries);
-  json.member("head", to_hex(hash)).member("checked_at", report.checked_at).member("first_bad_seq", report.first_bad_seq);
+  json.member("head", to_hex(hash))
+      .member("checked_at", report.checked_at)
+      .member("first_bad_seq", report.first_bad_seq);
   json.end_object();
   return json_response(200, std::move(body));
 }
@@ -158,9 +170,12 @@ net::Response render_verify(const Exchange&, const service::VerifyReport& report
 
 void add_audit_routes(std::vector<Route>& routes) {
   using enum net::Method;
-  routes.push_back({get, "/api/v1/audit", Access::read, read_route(parse_list, apply_list, render_page)});
-  routes.push_back({get, "/api/v1/audit/task/{id}", Access::read, task_read_route(parse_task_list, apply_task_list, render_page)});
-  routes.push_back({get, "/api/v1/audit/verify", Access::read, read_route(parse_nothing, apply_verify, render_verify)});
+  routes.push_back(
+      {get, "/api/v1/audit", Access::read, read_route(parse_list, apply_list, render_page)});
+  routes.push_back({get, "/api/v1/audit/task/{id}", Access::read,
+                    task_read_route(parse_task_list, apply_task_list, render_page)});
+  routes.push_back({get, "/api/v1/audit/verify", Access::read,
+                    read_route(parse_nothing, apply_verify, render_verify)});
 }
 
 }  // namespace todo::http

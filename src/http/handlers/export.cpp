@@ -15,7 +15,8 @@ namespace {
 
 constexpr int rows_per_piece = 200;
 
-void line(std::string& out, std::string_view type, const std::function<void(JsonWriter&)>& write_data) {
+void line(std::string& out, std::string_view type,
+          const std::function<void(JsonWriter&)>& write_data) {
   JsonWriter json(out);
   json.begin_object().member("type", type).key("data");
   write_data(json);
@@ -23,16 +24,20 @@ void line(std::string& out, std::string_view type, const std::function<void(Json
   out += '\n';
 }
 
-// Everything of one user, stage by stage, a page a piece: each in its own read unit, so that a long download holds no
-// transaction open.
+// Everything of one user, stage by stage, a page a piece: each in its own read unit, so that a long
+// download holds no transaction open.
 class Export final : public net::BodySource, public std::enable_shared_from_this<Export> {
  public:
   explicit Export(ExchangePtr exchange)
-      : store_(exchange->app().with.store), executor_(exchange->executor()), user_id_(exchange->caller().user_id), now_(exchange->now()) {}
+      : store_(exchange->app().with.store),
+        executor_(exchange->executor()),
+        user_id_(exchange->caller().user_id),
+        now_(exchange->now()) {}
 
   void next(std::move_only_function<void(std::optional<std::string>)> reply) override {
     if (stage_ == Stage::end) return reply(std::nullopt);
-    auto waiting = std::make_shared<std::move_only_function<void(std::optional<std::string>)>>(std::move(reply));
+    auto waiting = std::make_shared<std::move_only_function<void(std::optional<std::string>)>>(
+        std::move(reply));
     const bool queued = store_.read(
         [self = shared_from_this()](storage::ReadTx& tx) { self->make_piece(tx); }, executor_,
         [self = shared_from_this(), waiting](storage::Outcome outcome) {
@@ -80,12 +85,16 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
     const auto user = tx.find_user(user_id_);
     if (!user) return;
     line(piece_, "user", [&](JsonWriter& json) { write_user(json, *user); });
-    line(piece_, "preferences", [&](JsonWriter& json) { write_preferences(json, user->preferences); });
+    line(piece_, "preferences",
+         [&](JsonWriter& json) { write_preferences(json, user->preferences); });
     for (const storage::ApiToken& token : tx.list_api_tokens(user_id_)) {
       line(piece_, "api_token", [&](JsonWriter& json) {
         json.begin_object().member("id", token.id).member("name", token.name);
-        json.member("scope", token.scope == storage::TokenScope::read ? "read" : "write").member("expires_at", token.expires_at);
-        json.member("created_at", token.created_at).member("last_used_at", token.last_used_at).end_object();
+        json.member("scope", token.scope == storage::TokenScope::read ? "read" : "write")
+            .member("expires_at", token.expires_at);
+        json.member("created_at", token.created_at)
+            .member("last_used_at", token.last_used_at)
+            .end_object();
       });
     }
   }
@@ -94,7 +103,8 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
     const auto versions = tx.task_versions_after(user_id_, after_, rows_per_piece);
     for (const Task& row : versions) {
       if (const auto task = tx.find_task(user_id_, row.id)) {
-        line(piece_, task->deleted_at ? "deleted_task" : "task", [&](JsonWriter& json) { write_task(json, *task); });
+        line(piece_, task->deleted_at ? "deleted_task" : "task",
+             [&](JsonWriter& json) { write_task(json, *task); });
       }
       for (const ReminderRow& reminder : tx.list_reminders(user_id_, row.id)) {
         line(piece_, "reminder", [&](JsonWriter& json) { write_reminder(json, reminder); });
@@ -108,7 +118,10 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
   }
 
   static void write_reminder(JsonWriter& json, const ReminderRow& row) {
-    json.begin_object().member("id", row.id).member("task_id", row.task_id).member("due_date", row.due_date);
+    json.begin_object()
+        .member("id", row.id)
+        .member("task_id", row.task_id)
+        .member("due_date", row.due_date);
     json.member("state", to_string(row.state)).key("reason");
     row.reason ? json.value(to_string(*row.reason)) : json.null();
     json.member("remind_at", row.remind_at).member("delivered_at", row.delivered_at);
@@ -124,8 +137,10 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
     query.after = after_notification_;
     auto notifications = tx.list_notifications(query);
     for (Notification& notification : notifications) {
-      if (query.archived) notification.archived_at = notification.created_at + limits::notification_archived_after;
-      line(piece_, "notification", [&](JsonWriter& json) { write_notification(json, notification); });
+      if (query.archived)
+        notification.archived_at = notification.created_at + limits::notification_archived_after;
+      line(piece_, "notification",
+           [&](JsonWriter& json) { write_notification(json, notification); });
     }
     if (static_cast<int>(notifications.size()) < query.limit) {
       stage_ = query.archived ? Stage::segments : Stage::archived_notifications;

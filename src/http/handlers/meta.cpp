@@ -10,26 +10,34 @@ namespace {
 
 // The documentation page loads nothing but its own script, style and the API's description.
 constexpr const char* docs_policy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' "
+    "data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 std::function<void(const ExchangePtr&)> asset(std::string_view body, const char* type) {
   return [body, type](const ExchangePtr& exchange) {
     net::Response response;
     response.body = body;
-    response.with("Content-Type", type).with("Cache-Control", "no-cache").with("Content-Security-Policy", docs_policy);
+    response.with("Content-Type", type)
+        .with("Cache-Control", "no-cache")
+        .with("Content-Security-Policy", docs_policy);
     response.with("Referrer-Policy", "no-referrer");
     exchange->respond(std::move(response));
   };
 }
 
-void run_alive(const ExchangePtr& exchange) { exchange->respond(json_response(200, R"({"status":"ok"})")); }
+void run_alive(const ExchangePtr& exchange) {
+  exchange->respond(json_response(200, R"({"status":"ok"})"));
+}
 
 void run_ready(const ExchangePtr& exchange) {
   const Readiness readiness = exchange->app().with.readiness();
   std::string body;
   JsonWriter json(body);
-  json.begin_object().member("status", readiness.ready ? "ready" : "not_ready").key("checks").begin_object();
+  json.begin_object()
+      .member("status", readiness.ready ? "ready" : "not_ready")
+      .key("checks")
+      .begin_object();
   for (const auto& [name, state] : readiness.checks) json.member(name, state);
   json.end_object().end_object();
   net::Response response = json_response(readiness.ready ? 200 : 503, std::move(body));
@@ -51,10 +59,14 @@ void add_meta_routes(std::vector<Route>& routes) {
   routes.push_back({get, "/", Access::open, run_home});
   routes.push_back({get, "/healthz", Access::open, run_alive});
   routes.push_back({get, "/readyz", Access::open, run_ready});
-  routes.push_back({get, "/api/openapi.json", Access::open, asset(embedded::openapi_json, "application/json")});
-  routes.push_back({get, "/api/docs", Access::open, asset(embedded::api_docs_html, "text/html; charset=utf-8")});
-  routes.push_back({get, "/api/docs.js", Access::open, asset(embedded::api_docs_js, "text/javascript; charset=utf-8")});
-  routes.push_back({get, "/api/docs.css", Access::open, asset(embedded::api_docs_css, "text/css; charset=utf-8")});
+  routes.push_back(
+      {get, "/api/openapi.json", Access::open, asset(embedded::openapi_json, "application/json")});
+  routes.push_back(
+      {get, "/api/docs", Access::open, asset(embedded::api_docs_html, "text/html; charset=utf-8")});
+  routes.push_back({get, "/api/docs.js", Access::open,
+                    asset(embedded::api_docs_js, "text/javascript; charset=utf-8")});
+  routes.push_back({get, "/api/docs.css", Access::open,
+                    asset(embedded::api_docs_css, "text/css; charset=utf-8")});
 }
 
 }  // namespace todo::http

@@ -13,16 +13,22 @@ namespace todo::http {
 void write_notification(JsonWriter& json, const Notification& notification) {
   json.begin_object().member("id", notification.id).member("user_id", notification.user_id);
   json.member("type", to_string(notification.type)).member("title", notification.title);
-  json.member("message", notification.message).key("data").raw(notification.data.empty() ? "{}" : notification.data);
+  json.member("message", notification.message)
+      .key("data")
+      .raw(notification.data.empty() ? "{}" : notification.data);
   json.member("task_id", notification.task_id).member("read", notification.read_at.has_value());
-  json.member("read_at", notification.read_at).member("created_at", notification.created_at).key("archived_at");
+  json.member("read_at", notification.read_at)
+      .member("created_at", notification.created_at)
+      .key("archived_at");
   notification.archived_at ? json.value(*notification.archived_at) : json.null();
   json.end_object();
 }
 
 namespace {
 
-Instant archived_before(const Exchange& exchange) { return exchange.now() - limits::notification_archived_after; }
+Instant archived_before(const Exchange& exchange) {
+  return exchange.now() - limits::notification_archived_after;
+}
 
 // Archived is computed: nothing is written when a notification grows old.
 Notification with_archive(Notification notification, const Exchange& exchange) {
@@ -33,7 +39,8 @@ Notification with_archive(Notification notification, const Exchange& exchange) {
 }
 
 std::string fingerprint_of(const storage::NotificationQuery& query) {
-  return std::string("notifications|") + (query.unread_only ? "u" : "-") + (query.archived ? "a" : "-") + query.user_id.to_string();
+  return std::string("notifications|") + (query.unread_only ? "u" : "-") +
+         (query.archived ? "a" : "-") + query.user_id.to_string();
 }
 
 Result<storage::NotificationQuery> parse_list(Exchange& exchange) {
@@ -43,7 +50,8 @@ Result<storage::NotificationQuery> parse_list(Exchange& exchange) {
   query.unread_only = parameters.boolean("unread_only").value_or(false);
   query.archived = parameters.boolean("archived").value_or(false);
   query.archived_before = archived_before(exchange);
-  query.limit = static_cast<int>(parameters.integer("limit", 1, limits::page_max).value_or(limits::page_default));
+  query.limit = static_cast<int>(
+      parameters.integer("limit", 1, limits::page_max).value_or(limits::page_default));
   query.offset = static_cast<int>(parameters.integer("offset", 0, limits::offset_max).value_or(0));
   if (const auto text = parameters.text("cursor", limits::cursor_bytes_max)) {
     CursorReader cursor(*text, fingerprint_of(query));
@@ -66,7 +74,8 @@ struct Page {
   std::optional<std::string> next_cursor;
 };
 
-Result<Page> apply_list(storage::ReadTx& tx, const Exchange& exchange, const storage::NotificationQuery& asked) {
+Result<Page> apply_list(storage::ReadTx& tx, const Exchange& exchange,
+                        const storage::NotificationQuery& asked) {
   Page page;
   storage::NotificationQuery query = asked;
   query.limit += 1;
@@ -76,9 +85,11 @@ Result<Page> apply_list(storage::ReadTx& tx, const Exchange& exchange, const sto
   if (static_cast<int>(page.notifications.size()) > asked.limit) {
     page.notifications.pop_back();
     const Notification& last = page.notifications.back();
-    page.next_cursor = CursorWriter(fingerprint_of(asked)).number(to_ms(last.created_at)).id(last.id).finish();
+    page.next_cursor =
+        CursorWriter(fingerprint_of(asked)).number(to_ms(last.created_at)).id(last.id).finish();
   }
-  for (Notification& notification : page.notifications) notification = with_archive(std::move(notification), exchange);
+  for (Notification& notification : page.notifications)
+    notification = with_archive(std::move(notification), exchange);
   return page;
 }
 
@@ -86,7 +97,8 @@ net::Response render_list(const Exchange&, const Page& page) {
   std::string body;
   JsonWriter json(body);
   json.begin_object().key("notifications").begin_array();
-  for (const Notification& notification : page.notifications) write_notification(json, notification);
+  for (const Notification& notification : page.notifications)
+    write_notification(json, notification);
   json.end_array().member("unread_count", page.unread).member("total", page.total.value);
   if (page.total.capped) json.member("total_capped", true);
   json.member("next_cursor", page.next_cursor).end_object();
@@ -127,7 +139,8 @@ net::Response render_notification(const Exchange&, const Notification& notificat
 }
 
 Result<Nothing> apply_delete(storage::Tx& tx, const Exchange& exchange, const Uuid& id) {
-  if (!tx.delete_notification(exchange.caller().user_id, id)) return fail(ErrorCode::not_found, "Notification not found");
+  if (!tx.delete_notification(exchange.caller().user_id, id))
+    return fail(ErrorCode::not_found, "Notification not found");
   return Nothing{};
 }
 
@@ -144,14 +157,15 @@ struct Sweep {
   int last = 0;
 };
 
-void sweep(const ExchangePtr& exchange, const std::shared_ptr<Sweep>& state, int (*work)(storage::Tx&, const Exchange&),
-           const char* member) {
+void sweep(const ExchangePtr& exchange, const std::shared_ptr<Sweep>& state,
+           int (*work)(storage::Tx&, const Exchange&), const char* member) {
   const bool queued = exchange->app().with.store.write(
       [exchange, state, work](storage::Tx& tx) {
         state->last = work(tx, *exchange);
         return storage::Verdict::commit;
       },
-      exchange->executor(), [exchange, state, work, member](storage::Outcome outcome) {
+      exchange->executor(),
+      [exchange, state, work, member](storage::Outcome outcome) {
         if (outcome != storage::Outcome::committed) return exchange->refuse_unavailable(outcome);
         state->count += state->last;
         if (state->last >= limits::rows_per_unit_max) return sweep(exchange, state, work, member);
@@ -162,31 +176,41 @@ void sweep(const ExchangePtr& exchange, const std::shared_ptr<Sweep>& state, int
   if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
 }
 
-std::function<void(const ExchangePtr&)> sweep_route(int (*work)(storage::Tx&, const Exchange&), const char* member) {
+std::function<void(const ExchangePtr&)> sweep_route(int (*work)(storage::Tx&, const Exchange&),
+                                                    const char* member) {
   return [work, member](const ExchangePtr& exchange) {
-    if (auto checked = exchange->query().finish(); !checked) return exchange->refuse(checked.error());
+    if (auto checked = exchange->query().finish(); !checked)
+      return exchange->refuse(checked.error());
     sweep(exchange, std::make_shared<Sweep>(), work, member);
   };
 }
 
 int read_all(storage::Tx& tx, const Exchange& exchange) {
-  return tx.read_notifications(exchange.caller().user_id, exchange.now(), exchange.now(), limits::rows_per_unit_max);
+  return tx.read_notifications(exchange.caller().user_id, exchange.now(), exchange.now(),
+                               limits::rows_per_unit_max);
 }
 
 int clear_all(storage::Tx& tx, const Exchange& exchange) {
-  return tx.delete_notifications(exchange.caller().user_id, exchange.now(), limits::rows_per_unit_max);
+  return tx.delete_notifications(exchange.caller().user_id, exchange.now(),
+                                 limits::rows_per_unit_max);
 }
 
 }  // namespace
 
 void add_notification_routes(std::vector<Route>& routes) {
   using enum net::Method;
-  routes.push_back({get, "/api/v1/notifications", Access::read, read_route(parse_list, apply_list, render_list)});
-  routes.push_back({get, "/api/v1/notifications/unread-count", Access::read, read_route(parse_nothing, apply_unread, render_unread)});
-  routes.push_back({post, "/api/v1/notifications/{id}/read", Access::write, write_route(parse_id, apply_read, render_notification)});
-  routes.push_back({del, "/api/v1/notifications/{id}", Access::write, write_route(parse_id, apply_delete, render_deleted)});
-  routes.push_back({post, "/api/v1/notifications/mark-all-read", Access::write, sweep_route(read_all, "updated_count")});
-  routes.push_back({del, "/api/v1/notifications/clear", Access::write, sweep_route(clear_all, "deleted_count")});
+  routes.push_back({get, "/api/v1/notifications", Access::read,
+                    read_route(parse_list, apply_list, render_list)});
+  routes.push_back({get, "/api/v1/notifications/unread-count", Access::read,
+                    read_route(parse_nothing, apply_unread, render_unread)});
+  routes.push_back({post, "/api/v1/notifications/{id}/read", Access::write,
+                    write_route(parse_id, apply_read, render_notification)});
+  routes.push_back({del, "/api/v1/notifications/{id}", Access::write,
+                    write_route(parse_id, apply_delete, render_deleted)});
+  routes.push_back({post, "/api/v1/notifications/mark-all-read", Access::write,
+                    sweep_route(read_all, "updated_count")});
+  routes.push_back(
+      {del, "/api/v1/notifications/clear", Access::write, sweep_route(clear_all, "deleted_count")});
 }
 
 }  // namespace todo::http

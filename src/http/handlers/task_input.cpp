@@ -1,8 +1,9 @@
 #include "http/handlers/task_input.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <charconv>
+
+#include <boost/json.hpp>
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -12,7 +13,8 @@
 namespace todo::http {
 namespace {
 
-constexpr const char* due_date_message = "Must be a date (2026-02-10) or an RFC 3339 date and time (2026-02-10T09:00:00Z)";
+constexpr const char* due_date_message =
+    "Must be a date (2026-02-10) or an RFC 3339 date and time (2026-02-10T09:00:00Z)";
 
 template <class Enum>
 service::Member<Enum> as_enum(const service::Member<int>& word) {
@@ -25,7 +27,8 @@ service::Member<service::DueInput> take_due(Body& body) {
   const boost::json::value* value = body.take("due_date");
   if (value == nullptr) return {};
   if (value->is_null()) return {true, std::nullopt};
-  const auto due = value->is_string() ? parse_due(std::string_view(value->as_string())) : std::nullopt;
+  const auto due =
+      value->is_string() ? parse_due(std::string_view(value->as_string())) : std::nullopt;
   if (!due) body.refuse("due_date", due_date_message);
   return {true, due};
 }
@@ -38,7 +41,8 @@ service::Member<WeekdaySet> take_weekdays(Body& body) {
   bool valid = value->is_array();
   if (valid) {
     for (const boost::json::value& day : value->as_array()) {
-      const auto index = day.is_string() ? parse_weekday(std::string_view(day.as_string())) : std::nullopt;
+      const auto index =
+          day.is_string() ? parse_weekday(std::string_view(day.as_string())) : std::nullopt;
       if (!index || set.contains(*index)) {
         valid = false;
         break;
@@ -47,7 +51,8 @@ service::Member<WeekdaySet> take_weekdays(Body& body) {
     }
   }
   if (!valid || set.bits == 0) {
-    body.refuse("recurrence_weekdays", "Must be null or a list of different days of mo, tu, we, th, fr, sa, su");
+    body.refuse("recurrence_weekdays",
+                "Must be null or a list of different days of mo, tu, we, th, fr, sa, su");
     return {true, std::nullopt};
   }
   return {true, set};
@@ -76,18 +81,22 @@ Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBod
   }
   input.description = body->text("description", {0, limits::description_max, false, true});
   input.due_date = take_due(*body);
-  input.priority = as_enum<Priority>(body->word("priority", {"urgent", "high", "normal", "low"}, true));
+  input.priority =
+      as_enum<Priority>(body->word("priority", {"urgent", "high", "normal", "low"}, true));
   input.category = body->text("category", {1, limits::category_max, true, true});
-  input.recurrence_rule =
-      as_enum<RecurrenceRule>(body->word("recurrence_rule", {"none", "daily", "weekly", "monthly", "yearly"}, true));
-  input.recurrence_interval = body->integer("recurrence_interval", 1, limits::recurrence_interval_max, true);
+  input.recurrence_rule = as_enum<RecurrenceRule>(
+      body->word("recurrence_rule", {"none", "daily", "weekly", "monthly", "yearly"}, true));
+  input.recurrence_interval =
+      body->integer("recurrence_interval", 1, limits::recurrence_interval_max, true);
   input.recurrence_weekdays = take_weekdays(*body);
-  input.recurrence_from = as_enum<RecurrenceFrom>(body->word("recurrence_from", {"due", "completion"}, true));
+  input.recurrence_from =
+      as_enum<RecurrenceFrom>(body->word("recurrence_from", {"due", "completion"}, true));
   if (kind == TaskBody::put) {
-    body->ignore({"id", "user_id", "completed_at", "due_on", "parent_task_id", "series_id", "occurrence", "version", "created_at",
-                  "updated_at"});
+    body->ignore({"id", "user_id", "completed_at", "due_on", "parent_task_id", "series_id",
+                  "occurrence", "version", "created_at", "updated_at"});
   }
-  if (kind == TaskBody::create && input.recurrence_rule.value.value_or(RecurrenceRule::none) != RecurrenceRule::none &&
+  if (kind == TaskBody::create &&
+      input.recurrence_rule.value.value_or(RecurrenceRule::none) != RecurrenceRule::none &&
       !input.due_date.present) {
     body->refuse("due_date", "A recurring task needs a due date");
   }
@@ -109,7 +118,8 @@ service::IfMatch parse_if_match(const net::Request& request) {
         tag = tag.substr(1, tag.size() - 2);
         std::int64_t version = 0;
         const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
-        if (error == std::errc{} && end == tag.data() + tag.size()) result.versions.push_back(version);
+        if (error == std::errc{} && end == tag.data() + tag.size())
+          result.versions.push_back(version);
       }
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);

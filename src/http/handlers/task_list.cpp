@@ -1,8 +1,8 @@
 #include "http/handlers/task_list.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "base/json_writer.h"
 #include "base/limits.h"
@@ -21,8 +21,8 @@ struct ListRequest {
   // Bounds as they were asked for: without an offset they are local times of the user.
   std::optional<service::DueInput> due_before;
   std::optional<service::DueInput> due_after;
-  std::string fingerprint;        // of all that selects and orders
-  std::string next_link_prefix;   // path and parameters but the cursor
+  std::string fingerprint;       // of all that selects and orders
+  std::string next_link_prefix;  // path and parameters but the cursor
   std::string if_none_match;
 };
 
@@ -53,10 +53,11 @@ std::optional<service::DueInput> take_time(Query& query, std::string_view name) 
 std::string fingerprint_of(const ListRequest& list) {
   const storage::TaskFilter& f = list.query.filter;
   const auto flag = [](std::optional<bool> value) { return value ? (*value ? 't' : 'f') : '-'; };
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", static_cast<int>(list.query.sort), list.query.descending, f.deleted,
-                     f.category ? "=" + *f.category : "", priority_rank(f.priority), flag(f.completed), flag(f.overdue),
-                     normal_time(list.due_before), normal_time(list.due_after), f.text_folded ? "=" + *f.text_folded : "",
-                     list.query.user_id.to_string());
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", static_cast<int>(list.query.sort),
+                     list.query.descending, f.deleted, f.category ? "=" + *f.category : "",
+                     priority_rank(f.priority), flag(f.completed), flag(f.overdue),
+                     normal_time(list.due_before), normal_time(list.due_after),
+                     f.text_folded ? "=" + *f.text_folded : "", list.query.user_id.to_string());
 }
 
 std::string encode_position(const Task& last, const ListRequest& list) {
@@ -76,7 +77,10 @@ std::string encode_position(const Task& last, const ListRequest& list) {
     case storage::TaskSort::title:
       break;
   }
-  cursor.optional_number(instant).number(priority_rank(last.priority)).number(to_ms(last.created_at)).id(last.id);
+  cursor.optional_number(instant)
+      .number(priority_rank(last.priority))
+      .number(to_ms(last.created_at))
+      .id(last.id);
   cursor.text(list.query.sort == storage::TaskSort::title ? fold_case(last.title) : std::string());
   return cursor.finish();
 }
@@ -89,8 +93,11 @@ bool decode_position(std::string_view text, ListRequest& list) {
   position.created_at_ms = cursor.number();
   position.id = cursor.id();
   position.title_folded = cursor.text();
-  const bool needs_instant = list.query.sort == storage::TaskSort::created_at || list.query.sort == storage::TaskSort::updated_at;
-  if (!cursor.valid() || rank < 0 || rank > priority_rank_unset || (needs_instant && !position.instant_ms)) return false;
+  const bool needs_instant = list.query.sort == storage::TaskSort::created_at ||
+                             list.query.sort == storage::TaskSort::updated_at;
+  if (!cursor.valid() || rank < 0 || rank > priority_rank_unset ||
+      (needs_instant && !position.instant_ms))
+    return false;
   position.priority_rank = static_cast<int>(rank);
   list.query.after = position;
   return true;
@@ -103,7 +110,8 @@ Result<ListRequest> parse_list(Exchange& exchange) {
   list.query.user_id = exchange.caller().user_id;
   filter.now = exchange.now();
   filter.category = query.text("category", limits::category_max);
-  if (const auto rank = query.word("priority", {"urgent", "high", "normal", "low"})) filter.priority = static_cast<Priority>(*rank);
+  if (const auto rank = query.word("priority", {"urgent", "high", "normal", "low"}))
+    filter.priority = static_cast<Priority>(*rank);
   filter.completed = query.boolean("completed");
   filter.overdue = query.boolean("overdue");
   filter.deleted = query.boolean("deleted").value_or(false);
@@ -114,20 +122,25 @@ Result<ListRequest> parse_list(Exchange& exchange) {
     filter.text_folded = fold_case(trim(*text));
   }
   list.query.sort = static_cast<storage::TaskSort>(
-      query.word("sort", {"created_at", "updated_at", "due_date", "priority", "title"}).value_or(0));
+      query.word("sort", {"created_at", "updated_at", "due_date", "priority", "title"})
+          .value_or(0));
   list.query.descending = query.word("order", {"desc", "asc"}).value_or(0) == 0;
-  list.query.limit = static_cast<int>(query.integer("limit", 1, limits::task_page_max).value_or(limits::task_page_default));
+  list.query.limit = static_cast<int>(
+      query.integer("limit", 1, limits::task_page_max).value_or(limits::task_page_default));
   list.fingerprint = fingerprint_of(list);
-  if (const auto cursor = query.text("cursor", limits::cursor_bytes_max); cursor && !decode_position(*cursor, list)) {
+  if (const auto cursor = query.text("cursor", limits::cursor_bytes_max);
+      cursor && !decode_position(*cursor, list)) {
     query.refuse("cursor", "Is not a cursor of this list: filters and sort must stay the same");
   }
   if (auto checked = query.finish(); !checked) return std::unexpected(checked.error());
   list.next_link_prefix = query.encoded_without("cursor");
-  list.if_none_match = std::string(exchange.request().field("If-None-Match").value_or(std::string_view{}));
+  list.if_none_match =
+      std::string(exchange.request().field("If-None-Match").value_or(std::string_view{}));
   return list;
 }
 
-std::optional<Instant> resolve(const std::optional<service::DueInput>& input, const TimeZone& zone) {
+std::optional<Instant> resolve(const std::optional<service::DueInput>& input,
+                               const TimeZone& zone) {
   if (!input) return std::nullopt;
   if (const auto* date = std::get_if<Date>(&*input)) {
     return zone.to_instant(LocalTime{std::chrono::local_days{*date}.time_since_epoch()});
@@ -138,7 +151,9 @@ std::optional<Instant> resolve(const std::optional<service::DueInput>& input, co
 
 // Weak comparison (RFC 9110, section 8.8.3.2) against a list or `*`.
 bool matches(std::string_view header, std::string_view etag) {
-  const auto bare = [](std::string_view tag) { return tag.starts_with("W/") ? tag.substr(2) : tag; };
+  const auto bare = [](std::string_view tag) {
+    return tag.starts_with("W/") ? tag.substr(2) : tag;
+  };
   while (!header.empty()) {
     const auto comma = header.find(',');
     const std::string_view tag = trim(header.substr(0, comma));
@@ -149,11 +164,15 @@ bool matches(std::string_view header, std::string_view etag) {
   return false;
 }
 
-std::string text_hash(std::string_view text) { return fmt::format("{:016x}", std::hash<std::string_view>{}(text)); }
+std::string text_hash(std::string_view text) {
+  return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
+}
 
-// The count of changes and the query tell whether an answer is still good; where time alone moves tasks in and out, the answer
-// itself does.
-bool depends_on_time(const storage::TaskFilter& filter) { return filter.overdue.has_value() || filter.deleted; }
+// The count of changes and the query tell whether an answer is still good; where time alone moves
+// tasks in and out, the answer itself does.
+bool depends_on_time(const storage::TaskFilter& filter) {
+  return filter.overdue.has_value() || filter.deleted;
+}
 
 Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRequest& list) {
   ListAnswer answer;
@@ -167,21 +186,24 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
   const storage::UserCounters counters = tx.counters(query.user_id);
   if (!depends_on_time(query.filter)) {
     const std::string position = query.after ? query.after->id.to_string() : std::string();
-    answer.etag = fmt::format("W/\"{}-{}-{}\"", tx.epoch().substr(0, 8), counters.changes,
-                              text_hash(list.fingerprint + "|" + std::to_string(query.limit) + "|" + position));
+    answer.etag = fmt::format(
+        "W/\"{}-{}-{}\"", tx.epoch().substr(0, 8), counters.changes,
+        text_hash(list.fingerprint + "|" + std::to_string(query.limit) + "|" + position));
     answer.not_modified = !list.if_none_match.empty() && matches(list.if_none_match, answer.etag);
     if (answer.not_modified) return answer;
   }
   query.limit += 1;  // one more tells whether there is a next page
   auto tasks = tx.list_tasks(query);
-  answer.count = query.filter.selects_all()
-                     ? storage::Count{std::min<std::int64_t>(counters.living_tasks, limits::exact_count_max),
-                                      counters.living_tasks > limits::exact_count_max}
-                     : tx.count_tasks(query.user_id, query.filter);
+  answer.count =
+      query.filter.selects_all()
+          ? storage::Count{std::min<std::int64_t>(counters.living_tasks, limits::exact_count_max),
+                           counters.living_tasks > limits::exact_count_max}
+          : tx.count_tasks(query.user_id, query.filter);
   if (static_cast<int>(tasks.size()) > list.query.limit) {
     tasks.pop_back();
-    answer.next_link = fmt::format("</api/v1/tasks?{}{}cursor={}>; rel=\"next\"", list.next_link_prefix,
-                                   list.next_link_prefix.empty() ? "" : "&", encode_position(tasks.back(), list));
+    answer.next_link =
+        fmt::format("</api/v1/tasks?{}{}cursor={}>; rel=\"next\"", list.next_link_prefix,
+                    list.next_link_prefix.empty() ? "" : "&", encode_position(tasks.back(), list));
   }
   answer.body.reserve(tasks.size() * 700 + 2);
   JsonWriter json(answer.body);
@@ -197,7 +219,9 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
 
 net::Response render_list(const Exchange&, const ListAnswer& answer) {
   net::Response response;
-  response.with("ETag", answer.etag).with("Cache-Control", "private, no-cache").with("Vary", "Authorization, Cookie");
+  response.with("ETag", answer.etag)
+      .with("Cache-Control", "private, no-cache")
+      .with("Vary", "Authorization, Cookie");
   if (answer.not_modified) {
     response.status = 304;
     return response;
@@ -212,6 +236,8 @@ net::Response render_list(const Exchange&, const ListAnswer& answer) {
 
 }  // namespace
 
-std::function<void(const ExchangePtr&)> list_tasks_route() { return read_route(parse_list, apply_list, render_list); }
+std::function<void(const ExchangePtr&)> list_tasks_route() {
+  return read_route(parse_list, apply_list, render_list);
+}
 
 }  // namespace todo::http

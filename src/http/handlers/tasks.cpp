@@ -1,3 +1,5 @@
+#include "service/tasks.h"
+
 #include <boost/json.hpp>
 
 #include "base/json_writer.h"
@@ -11,7 +13,6 @@
 #include "http/handlers/task_list.h"
 #include "http/unit_route.h"
 #include "service/reminders.h"
-#include "service/tasks.h"
 
 namespace todo::http {
 namespace {
@@ -41,12 +42,15 @@ Result<service::TaskInput> parse_create(Exchange& exchange) {
   return parse_task_input(exchange.request(), TaskBody::create);
 }
 
-Result<Task> apply_create(storage::Tx& tx, const Exchange& exchange, const service::TaskInput& input) {
+Result<Task> apply_create(storage::Tx& tx, const Exchange& exchange,
+                          const service::TaskInput& input) {
   return service::create_task(tx, exchange.call(), input);
 }
 
 net::Response render_created(const Exchange&, const Task& task) {
-  return json_response(201, task_json(task)).with("ETag", task_etag(task)).with("Location", "/api/v1/tasks/" + task.id.to_string());
+  return json_response(201, task_json(task))
+      .with("ETag", task_etag(task))
+      .with("Location", "/api/v1/tasks/" + task.id.to_string());
 }
 
 // --- update ---
@@ -72,7 +76,8 @@ Result<Update> parse_patch(Exchange& exchange) { return parse_update(exchange, T
 Result<Update> parse_put(Exchange& exchange) { return parse_update(exchange, TaskBody::put); }
 
 Result<Task> apply_update(storage::Tx& tx, const Exchange& exchange, const Update& update) {
-  return service::update_task(tx, exchange.call(), update.on.id, update.input, update.on.if_match, update.this_only);
+  return service::update_task(tx, exchange.call(), update.on.id, update.input, update.on.if_match,
+                              update.this_only);
 }
 
 // --- get ---
@@ -85,7 +90,8 @@ Result<Task> apply_get(storage::ReadTx& tx, const Exchange& exchange, const OnTa
 
 // --- complete, reopen, toggle, delete, restore ---
 
-Result<service::Completion> apply_complete(storage::Tx& tx, const Exchange& exchange, const OnTask& on) {
+Result<service::Completion> apply_complete(storage::Tx& tx, const Exchange& exchange,
+                                           const OnTask& on) {
   return service::complete_task(tx, exchange.call(), on.id, on.if_match);
 }
 
@@ -104,7 +110,8 @@ net::Response render_completion(const Exchange&, const service::Completion& comp
   return json_response(200, std::move(body)).with("ETag", task_etag(completion.completed_task));
 }
 
-Result<service::Reopening> apply_reopen(storage::Tx& tx, const Exchange& exchange, const OnTask& on) {
+Result<service::Reopening> apply_reopen(storage::Tx& tx, const Exchange& exchange,
+                                        const OnTask& on) {
   return service::reopen_task(tx, exchange.call(), on.id, on.if_match);
 }
 
@@ -147,15 +154,17 @@ struct Preview {
 
 Result<Preview> parse_preview(Exchange& exchange) {
   Preview preview;
-  preview.count = static_cast<int>(
-      exchange.query().integer("count", 1, limits::occurrences_max).value_or(limits::occurrences_default));
+  preview.count = static_cast<int>(exchange.query()
+                                       .integer("count", 1, limits::occurrences_max)
+                                       .value_or(limits::occurrences_default));
   auto on = parse_on_task(exchange);
   if (!on) return std::unexpected(on.error());
   preview.id = on->id;
   return preview;
 }
 
-Result<std::vector<Instant>> apply_preview(storage::ReadTx& tx, const Exchange& exchange, const Preview& preview) {
+Result<std::vector<Instant>> apply_preview(storage::ReadTx& tx, const Exchange& exchange,
+                                           const Preview& preview) {
   const auto task = tx.find_task(exchange.caller().user_id, preview.id);
   const auto user = tx.find_user(exchange.caller().user_id);
   if (!task || task->deleted_at || !user) return fail(ErrorCode::not_found, "Task not found");
@@ -173,18 +182,24 @@ net::Response render_preview(const Exchange&, const std::vector<Instant>& dates)
   return json_response(200, std::move(body));
 }
 
-Result<std::vector<service::ReminderAnswer>> apply_reminders(storage::ReadTx& tx, const Exchange& exchange, const OnTask& on) {
+Result<std::vector<service::ReminderAnswer>> apply_reminders(storage::ReadTx& tx,
+                                                             const Exchange& exchange,
+                                                             const OnTask& on) {
   auto answers = service::explain_reminders(tx, exchange.caller().user_id, on.id);
   if (!answers) return fail(ErrorCode::not_found, "Task not found");
   return std::move(*answers);
 }
 
-net::Response render_reminders(const Exchange&, const std::vector<service::ReminderAnswer>& answers) {
+net::Response render_reminders(const Exchange&,
+                               const std::vector<service::ReminderAnswer>& answers) {
   std::string body;
   JsonWriter json(body);
   json.begin_object().key("reminders").begin_array();
   for (const service::ReminderAnswer& answer : answers) {
-    json.begin_object().member("id", answer.id).member("task_id", answer.task_id).member("due_date", answer.due_date);
+    json.begin_object()
+        .member("id", answer.id)
+        .member("task_id", answer.task_id)
+        .member("due_date", answer.due_date);
     json.member("state", answer.state).key("reason");
     answer.reason ? json.value(to_string(*answer.reason)) : json.null();
     json.member("remind_at", answer.remind_at).member("delivered_at", answer.delivered_at);
@@ -199,7 +214,8 @@ Result<Nothing> parse_nothing(Exchange& exchange) {
   return Nothing{};
 }
 
-Result<std::vector<std::string>> apply_categories(storage::ReadTx& tx, const Exchange& exchange, const Nothing&) {
+Result<std::vector<std::string>> apply_categories(storage::ReadTx& tx, const Exchange& exchange,
+                                                  const Nothing&) {
   return tx.list_categories(exchange.caller().user_id);
 }
 
@@ -218,13 +234,20 @@ void add_task_routes(std::vector<Route>& routes) {
   using enum net::Method;
   const std::string_view one = "/api/v1/tasks/{id}";
   routes.push_back({get, "/api/v1/tasks", Access::read, list_tasks_route()});
-  routes.push_back({post, "/api/v1/tasks", Access::write, write_route(parse_create, apply_create, render_created, true)});
-  routes.push_back({get, "/api/v1/tasks/categories", Access::read, read_route(parse_nothing, apply_categories, render_categories)});
-  routes.push_back({get, one, Access::read, task_read_route(parse_on_task, apply_get, render_task)});
-  routes.push_back({patch, one, Access::write, write_route(parse_patch, apply_update, render_task, true)});
-  routes.push_back({put, one, Access::write, write_route(parse_put, apply_update, render_task, true)});
-  routes.push_back({del, one, Access::write, write_route(parse_on_task, apply_delete, render_no_content, true)});
-  routes.push_back({patch, "/api/v1/tasks/{id}/toggle", Access::write, write_route(parse_on_task, apply_toggle, render_task, true)});
+  routes.push_back({post, "/api/v1/tasks", Access::write,
+                    write_route(parse_create, apply_create, render_created, true)});
+  routes.push_back({get, "/api/v1/tasks/categories", Access::read,
+                    read_route(parse_nothing, apply_categories, render_categories)});
+  routes.push_back(
+      {get, one, Access::read, task_read_route(parse_on_task, apply_get, render_task)});
+  routes.push_back(
+      {patch, one, Access::write, write_route(parse_patch, apply_update, render_task, true)});
+  routes.push_back(
+      {put, one, Access::write, write_route(parse_put, apply_update, render_task, true)});
+  routes.push_back(
+      {del, one, Access::write, write_route(parse_on_task, apply_delete, render_no_content, true)});
+  routes.push_back({patch, "/api/v1/tasks/{id}/toggle", Access::write,
+                    write_route(parse_on_task, apply_toggle, render_task, true)});
   routes.push_back({post, "/api/v1/tasks/{id}/complete", Access::write,
                     write_route(parse_on_task, apply_complete, render_completion, true)});
   routes.push_back({post, "/api/v1/tasks/{id}/reopen", Access::write,

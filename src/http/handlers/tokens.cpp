@@ -16,7 +16,9 @@ namespace {
 void write_token_members(JsonWriter& json, const storage::ApiToken& token) {
   json.member("id", token.id).member("name", token.name);
   json.member("scope", token.scope == storage::TokenScope::read ? "read" : "write");
-  json.member("expires_at", token.expires_at).member("created_at", token.created_at).member("last_used_at", token.last_used_at);
+  json.member("expires_at", token.expires_at)
+      .member("created_at", token.created_at)
+      .member("last_used_at", token.last_used_at);
 }
 
 struct NewToken {
@@ -59,7 +61,9 @@ Result<NewToken> parse_new_token(Exchange& exchange) {
 
 Result<NewToken> apply_new_token(storage::Tx& tx, const Exchange&, const NewToken& token) {
   if (!tx.insert_api_token(token.row)) {
-    return fail(ErrorCode::conflict, "There are 50 tokens already, which is the most an account can hold; delete one first");
+    return fail(
+        ErrorCode::conflict,
+        "There are 50 tokens already, which is the most an account can hold; delete one first");
   }
   return token;
 }
@@ -78,7 +82,8 @@ Result<Nothing> parse_list(Exchange& exchange) {
   return Nothing{};
 }
 
-Result<std::vector<storage::ApiToken>> apply_list(storage::ReadTx& tx, const Exchange& exchange, const Nothing&) {
+Result<std::vector<storage::ApiToken>> apply_list(storage::ReadTx& tx, const Exchange& exchange,
+                                                  const Nothing&) {
   return tx.list_api_tokens(exchange.caller().user_id);
 }
 
@@ -101,7 +106,8 @@ Result<Uuid> parse_delete(Exchange& exchange) {
 }
 
 Result<Nothing> apply_delete(storage::Tx& tx, const Exchange& exchange, const Uuid& id) {
-  if (!tx.delete_api_token(exchange.caller().user_id, id)) return fail(ErrorCode::not_found, "Token not found");
+  if (!tx.delete_api_token(exchange.caller().user_id, id))
+    return fail(ErrorCode::not_found, "Token not found");
   return Nothing{};
 }
 
@@ -116,9 +122,12 @@ net::Response render_delete(const Exchange& exchange, const Nothing&) {
 
 void add_token_routes(std::vector<Route>& routes) {
   using enum net::Method;
-  routes.push_back({get, "/api/v1/auth/tokens", Access::read, read_route(parse_list, apply_list, render_list)});
-  routes.push_back({post, "/api/v1/auth/tokens", Access::account, write_route(parse_new_token, apply_new_token, render_new_token)});
-  routes.push_back({del, "/api/v1/auth/tokens/{id}", Access::account, write_route(parse_delete, apply_delete, render_delete)});
+  routes.push_back(
+      {get, "/api/v1/auth/tokens", Access::read, read_route(parse_list, apply_list, render_list)});
+  routes.push_back({post, "/api/v1/auth/tokens", Access::account,
+                    write_route(parse_new_token, apply_new_token, render_new_token)});
+  routes.push_back({del, "/api/v1/auth/tokens/{id}", Access::account,
+                    write_route(parse_delete, apply_delete, render_delete)});
 }
 
 }  // namespace todo::http

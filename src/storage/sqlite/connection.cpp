@@ -10,8 +10,8 @@
 namespace todo::storage::sqlite {
 namespace {
 
-// Savepoints keep the pages they changed in memory: a unit is small, and a temporary file for it would cost more than
-// the unit.
+// Savepoints keep the pages they changed in memory: a unit is small, and a temporary file for it
+// would cost more than the unit.
 void configure_library() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -26,7 +26,8 @@ constexpr int busy_timeout_ms = 5'000;
 }  // namespace
 
 void throw_error(sqlite3* handle, int code) {
-  const std::string text = std::string(sqlite3_errstr(code)) + ": " + (handle != nullptr ? sqlite3_errmsg(handle) : "");
+  const std::string text =
+      std::string(sqlite3_errstr(code)) + ": " + (handle != nullptr ? sqlite3_errmsg(handle) : "");
   switch (code & 0xff) {
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
@@ -55,7 +56,8 @@ Connection::Connection(const std::string& path, Access access) {
       execute("PRAGMA query_only = ON; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY");
     } else {
       execute(
-          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -16000; "
+          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA "
+          "cache_size = -16000; "
           "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864");
     }
   } catch (...) {
@@ -86,7 +88,8 @@ int Connection::changes() const { return sqlite3_changes(handle_); }
 
 sqlite3_stmt* Connection::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) throw_error(handle_, code);
   return statement;
 }
@@ -129,18 +132,21 @@ Query& Query::bind(std::int64_t value) {
 Query& Query::bind(std::string_view text) {
   // A null pointer would bind NULL where an empty text is meant.
   const char* data = text.data() == nullptr ? "" : text.data();
-  check(sqlite3_bind_text(statement_, ++parameter_, data, static_cast<int>(text.size()), SQLITE_STATIC));
+  check(sqlite3_bind_text(statement_, ++parameter_, data, static_cast<int>(text.size()),
+                          SQLITE_STATIC));
   return *this;
 }
 
 Query& Query::bind(const Uuid& id) {
-  check(sqlite3_bind_blob(statement_, ++parameter_, id.bytes.data(), static_cast<int>(id.bytes.size()), SQLITE_STATIC));
+  check(sqlite3_bind_blob(statement_, ++parameter_, id.bytes.data(),
+                          static_cast<int>(id.bytes.size()), SQLITE_STATIC));
   return *this;
 }
 
 Query& Query::bind_blob(std::string_view bytes) {
   const char* data = bytes.data() == nullptr ? "" : bytes.data();
-  check(sqlite3_bind_blob(statement_, ++parameter_, data, static_cast<int>(bytes.size()), SQLITE_STATIC));
+  check(sqlite3_bind_blob(statement_, ++parameter_, data, static_cast<int>(bytes.size()),
+                          SQLITE_STATIC));
   return *this;
 }
 
@@ -174,20 +180,23 @@ std::string_view Query::text() {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column_));
   const int size = sqlite3_column_bytes(statement_, column_);
   ++column_;
-  return data == nullptr ? std::string_view{} : std::string_view{data, static_cast<std::size_t>(size)};
+  return data == nullptr ? std::string_view{}
+                         : std::string_view{data, static_cast<std::size_t>(size)};
 }
 
 std::string_view Query::blob() {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column_));
   const int size = sqlite3_column_bytes(statement_, column_);
   ++column_;
-  return data == nullptr ? std::string_view{} : std::string_view{data, static_cast<std::size_t>(size)};
+  return data == nullptr ? std::string_view{}
+                         : std::string_view{data, static_cast<std::size_t>(size)};
 }
 
 Uuid Query::id() {
   Uuid id;
   const std::string_view bytes = blob();
-  std::copy_n(bytes.data(), std::min(bytes.size(), id.bytes.size()), reinterpret_cast<char*>(id.bytes.data()));
+  std::copy_n(bytes.data(), std::min(bytes.size(), id.bytes.size()),
+              reinterpret_cast<char*>(id.bytes.data()));
   return id;
 }
 
@@ -201,6 +210,8 @@ std::optional<std::string> Query::optional_text() {
 
 std::optional<Uuid> Query::optional_id() { return null() ? std::nullopt : std::optional(id()); }
 
-std::optional<Instant> Query::optional_instant() { return null() ? std::nullopt : std::optional(instant()); }
+std::optional<Instant> Query::optional_instant() {
+  return null() ? std::nullopt : std::optional(instant());
+}
 
 }  // namespace todo::storage::sqlite

@@ -17,8 +17,8 @@ namespace todo::storage::sqlite {
 
 enum class Access { read_write, read_only };
 
-// One SQLite connection with its prepared statements. Used by one thread at a time. Every function throws
-// TransactionLost or StatementRefused (storage/store.h).
+// One SQLite connection with its prepared statements. Used by one thread at a time. Every function
+// throws TransactionLost or StatementRefused (storage/store.h).
 class Connection {
  public:
   // Opens (read_write: makes) the file. read_only connections never write and never checkpoint.
@@ -27,8 +27,9 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  void execute(const char* sql);                 // any number of statements, no parameters
-  std::int64_t scalar(const std::string& sql);   // the first column of the first row; 0 without a row
+  void execute(const char* sql);  // any number of statements, no parameters
+  std::int64_t scalar(
+      const std::string& sql);  // the first column of the first row; 0 without a row
   bool in_transaction() const;
   int changes() const;
   sqlite3* handle() const { return handle_; }
@@ -45,7 +46,8 @@ class Connection {
   std::unordered_map<std::string, sqlite3_stmt*> by_text_;
 };
 
-// One execution of a statement: bind in order, step, read columns in order. Resets itself at its end.
+// One execution of a statement: bind in order, step, read columns in order. Resets itself at its
+// end.
 class Query {
  public:
   // `literal` is a string literal: its address names it.

@@ -1,7 +1,6 @@
 #include "storage/sqlite/files.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "storage/sqlite/schema.h"
 
@@ -31,7 +32,8 @@ std::expected<void, std::string> sync_path(const std::string& path, int flags) {
 
 void remove_database(const std::string& path) {
   std::error_code ignored;
-  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) std::filesystem::remove(path + suffix, ignored);
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"})
+    std::filesystem::remove(path + suffix, ignored);
 }
 
 std::expected<void, std::string> copy_database(const std::string& from, const std::string& to) {
@@ -53,13 +55,15 @@ std::expected<void, std::string> copy_database(const std::string& from, const st
   if (auto synced = sync_path(temporary, O_RDWR); !synced) return synced;
   std::error_code failed;
   fs::rename(temporary, to, failed);
-  if (failed) return std::unexpected(fmt::format("cannot rename {}: {}", temporary, failed.message()));
+  if (failed)
+    return std::unexpected(fmt::format("cannot rename {}: {}", temporary, failed.message()));
   const std::string directory = fs::absolute(to).parent_path();
   return sync_path(directory, O_RDONLY | O_DIRECTORY);
 }
 
 std::expected<void, std::string> prepare_restore(const std::string& backup, const std::string& to) {
-  if (!std::filesystem::is_regular_file(backup)) return std::unexpected(backup + ": there is no such file");
+  if (!std::filesystem::is_regular_file(backup))
+    return std::unexpected(backup + ": there is no such file");
   remove_database(to);
   std::error_code failed;
   std::filesystem::copy_file(backup, to, failed);
@@ -74,7 +78,8 @@ std::expected<void, std::string> prepare_restore(const std::string& backup, cons
     if (!version) return refuse(backup + ": " + version.error());
     if (*version == 0) return refuse(backup + ": the file is empty");
     if (*version > schema_version) {
-      return refuse(fmt::format("{} has schema {}, this program knows schema {} at most", backup, *version, schema_version));
+      return refuse(fmt::format("{} has schema {}, this program knows schema {} at most", backup,
+                                *version, schema_version));
     }
     Query check(copy, "PRAGMA quick_check(1)");
     if (!check.step() || check.text() != "ok") return refuse(backup + ": the file is damaged");
@@ -97,7 +102,8 @@ std::expected<void, std::string> replace_contents(Connection& target, const std:
     if (code != SQLITE_DONE) throw_error(target.handle(), code);
     if (finished != SQLITE_OK) throw_error(target.handle(), finished);
   } catch (const std::exception& error) {
-    return std::unexpected(std::string("the database could not be replaced; it is as it was: ") + error.what());
+    return std::unexpected(std::string("the database could not be replaced; it is as it was: ") +
+                           error.what());
   }
   return {};
 }

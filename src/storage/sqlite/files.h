@@ -8,7 +8,8 @@
 // Databases as files: copies, and what a restore needs.
 namespace todo::storage::sqlite {
 
-// A consistent copy of a database in use, synced to the disk; refuses to overwrite. Fails with a sentence.
+// A consistent copy of a database in use, synced to the disk; refuses to overwrite. Fails with a
+// sentence.
 std::expected<void, std::string> copy_database(const std::string& from, const std::string& to);
 
 // Copies a backup to `to`, checks it, brings it to this program's schema and gives it a new epoch.

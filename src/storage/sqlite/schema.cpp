@@ -1,9 +1,10 @@
 #include "storage/sqlite/schema.h"
 
-#include <fmt/format.h>
 #include <sodium.h>
 
 #include <array>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -13,8 +14,9 @@ namespace {
 // "todo" in ASCII: tells our files from others (PRAGMA application_id).
 constexpr std::int64_t application_id = 0x746f646f;
 
-// docs/data-model.md explains every table. Ids are BLOB(16), instants milliseconds since 1970. Tables that are read by user and
-// time are clustered so; those that only grow at the end keep their rowid.
+// docs/data-model.md explains every table. Ids are BLOB(16), instants milliseconds since 1970.
+// Tables that are read by user and time are clustered so; those that only grow at the end keep
+// their rowid.
 constexpr const char* version_1 = R"sql(
 CREATE TABLE schema_info (
   version INTEGER NOT NULL,
@@ -229,9 +231,11 @@ std::expected<int, std::string> read_schema_version(Connection& connection) {
 void migrate_schema(Connection& connection, int from) {
   connection.execute("BEGIN IMMEDIATE");
   try {
-    for (int version = from; version < schema_version; ++version) connection.execute(steps.at(static_cast<std::size_t>(version)));
+    for (int version = from; version < schema_version; ++version)
+      connection.execute(steps.at(static_cast<std::size_t>(version)));
     connection.execute(
-        fmt::format("UPDATE schema_info SET version = {}, min_app = {}; PRAGMA application_id = {}", schema_version, schema_min_app, application_id)
+        fmt::format("UPDATE schema_info SET version = {}, min_app = {}; PRAGMA application_id = {}",
+                    schema_version, schema_min_app, application_id)
             .c_str());
     if (from == 0) renew_epoch(connection);
     connection.execute("COMMIT");
@@ -244,7 +248,9 @@ void migrate_schema(Connection& connection, int from) {
 void renew_epoch(Connection& connection) {
   std::array<char, 8> bytes{};
   randombytes_buf(bytes.data(), bytes.size());
-  connection.execute(fmt::format("UPDATE schema_info SET epoch = '{}'", to_hex({bytes.data(), bytes.size()})).c_str());
+  connection.execute(
+      fmt::format("UPDATE schema_info SET epoch = '{}'", to_hex({bytes.data(), bytes.size()}))
+          .c_str());
 }
 
 }  // namespace todo::storage::sqlite

@@ -1,6 +1,5 @@
 #include "storage/sqlite/sqlite_store.h"
 
-#include <fmt/format.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@
 #include <future>
 #include <mutex>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "base/time_text.h"
 #include "observability/log.h"
@@ -91,14 +92,16 @@ struct Probe {
         units(m.counter("todo_storage_units_total", "Units of work committed")),
         failures(m.counter("todo_storage_failures_total", "Units that the database could not do")),
         checkpoints(m.counter("todo_storage_checkpoints_total", "WAL checkpoints")),
-        commit_seconds(m.histogram("todo_storage_commit_seconds", "COMMIT with its fsync", metrics::latency_buckets())),
+        commit_seconds(m.histogram("todo_storage_commit_seconds", "COMMIT with its fsync",
+                                   metrics::latency_buckets())),
         writer_queue(m.gauge("todo_storage_writer_queue", "Units waiting for the writer")),
         reader_queue(m.gauge("todo_storage_reader_queue", "Reads waiting for a reader")),
-        wal_bytes(m.gauge("todo_storage_wal_bytes", "Size of the write-ahead log at the last commit")) {}
+        wal_bytes(
+            m.gauge("todo_storage_wal_bytes", "Size of the write-ahead log at the last commit")) {}
 };
 
-// An fsync that failed leaves unknown pages behind: what was not synced may be dropped silently. Only a restart, which reads what
-// the disk really has, is safe.
+// An fsync that failed leaves unknown pages behind: what was not synced may be dropped silently.
+// Only a restart, which reads what the disk really has, is safe.
 void end_process_if_sync_failed(int code, const char* text) {
   if (code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_DIR_FSYNC) return;
   log::error("the disk could not sync: the process ends, a restart recovers", {{"error", text}});
@@ -109,7 +112,10 @@ void end_process_if_sync_failed(int code, const char* text) {
 class SqliteStore final : public Store {
  public:
   SqliteStore(const Options& options, const Clock& clock, metrics::Registry& metrics)
-      : path_(options.path), clock_(clock), probe_(metrics), writer_connection_(options.path, Access::read_write) {
+      : path_(options.path),
+        clock_(clock),
+        probe_(metrics),
+        writer_connection_(options.path, Access::read_write) {
     sqlite3_wal_hook(writer_connection_.handle(), &SqliteStore::on_wal, this);
     for (int i = 0; i < std::max(1, options.readers); ++i) {
       reader_connections_.push_back(std::make_unique<Connection>(options.path, Access::read_only));
@@ -147,7 +153,9 @@ class SqliteStore final : public Store {
     InlineExecutor here;
     std::promise<Outcome> promise;
     auto future = promise.get_future();
-    const bool queued = enqueue({std::move(unit), &here, [&promise](Outcome outcome) { promise.set_value(outcome); }}, SIZE_MAX);
+    const bool queued = enqueue(
+        {std::move(unit), &here, [&promise](Outcome outcome) { promise.set_value(outcome); }},
+        SIZE_MAX);
     return queued ? future.get() : Outcome::failed;
   }
 
@@ -158,7 +166,8 @@ class SqliteStore final : public Store {
     {
       const std::lock_guard lock(read_mutex_);
       if (stopping_reads_) return Outcome::failed;
-      read_queue_.push_back({std::move(unit), &here, [&promise](Outcome outcome) { promise.set_value(outcome); }});
+      read_queue_.push_back(
+          {std::move(unit), &here, [&promise](Outcome outcome) { promise.set_value(outcome); }});
     }
     read_ready_.notify_one();
     return future.get();
@@ -191,11 +200,13 @@ class SqliteStore final : public Store {
     return depths;
   }
 
-  std::expected<void, std::string> backup_to(const std::string& path) override { return copy_database(path_, path); }
+  std::expected<void, std::string> backup_to(const std::string& path) override {
+    return copy_database(path_, path);
+  }
 
   std::expected<void, std::string> restore_from(const std::string& path) override {
-    // What is read from the backup is brought to this schema beside the database first; the database itself changes
-    // in one transaction on the writer's thread.
+    // What is read from the backup is brought to this schema beside the database first; the
+    // database itself changes in one transaction on the writer's thread.
     const std::string prepared = path_ + ".restore";
     if (auto made = prepare_restore(path, prepared); !made) return made;
     std::promise<std::expected<void, std::string>> promise;
@@ -233,7 +244,8 @@ class SqliteStore final : public Store {
     try {
       checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
     } catch (const std::exception& error) {
-      log::warning("the last checkpoint failed; the next start reads the log instead", {{"error", error.what()}});
+      log::warning("the last checkpoint failed; the next start reads the log instead",
+                   {{"error", error.what()}});
     }
   }
 
@@ -277,17 +289,24 @@ class SqliteStore final : public Store {
       for (auto& chore : chores) chore();
       if (!jobs.empty() || bus_due) run_cycle(jobs, bus_due);
       if (wal_pages_ < checkpointed_pages_) checkpointed_pages_ = 0;  // the log began anew
-      if (wal_pages_ > checkpointed_pages_ + checkpoint_pages) checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+      if (wal_pages_ > checkpointed_pages_ + checkpoint_pages)
+        checkpoint(SQLITE_CHECKPOINT_PASSIVE);
     }
   }
 
-  bool bus_is_due() const { return bus_ && (bus_waiting_ || (bus_at_ && *bus_at_ <= clock_.now())) && !stopping_; }
+  bool bus_is_due() const {
+    return bus_ && (bus_waiting_ || (bus_at_ && *bus_at_ <= clock_.now())) && !stopping_;
+  }
 
   void wait_for_work(std::unique_lock<std::mutex>& lock) {
-    const auto ready = [this] { return stopping_ || !write_queue_.empty() || !between_cycles_.empty() || bus_is_due(); };
+    const auto ready = [this] {
+      return stopping_ || !write_queue_.empty() || !between_cycles_.empty() || bus_is_due();
+    };
     if (ready()) return;
     std::chrono::milliseconds wait = wait_max;
-    if (bus_ && bus_at_) wait = std::clamp<std::chrono::milliseconds>(*bus_at_ - clock_.now(), std::chrono::milliseconds{1}, wait_max);
+    if (bus_ && bus_at_)
+      wait = std::clamp<std::chrono::milliseconds>(*bus_at_ - clock_.now(),
+                                                   std::chrono::milliseconds{1}, wait_max);
     write_ready_.wait_for(lock, wait, ready);
   }
 
@@ -299,8 +318,8 @@ class SqliteStore final : public Store {
     } catch (const std::exception& lost) {
       abandon(lost);
     }
-    // One unit can take its neighbours' transaction with it (a full disk, an I/O error): then each runs for itself, and only
-    // those fail that must.
+    // One unit can take its neighbours' transaction with it (a full disk, an I/O error): then each
+    // runs for itself, and only those fail that must.
     if (!together) {
       for (std::size_t i = 0; i < jobs.size(); ++i) outcomes[i] = run_alone(jobs[i]);
       if (jobs.empty()) pause_bus();
@@ -311,7 +330,8 @@ class SqliteStore final : public Store {
       if (outcomes[i] == Outcome::failed) probe_.failures.add();
       deliveries.add(*jobs[i].executor, std::move(jobs[i].done), outcomes[i]);
     }
-    // The units go before their answers: what they hold may be the last thing that keeps a request alive.
+    // The units go before their answers: what they hold may be the last thing that keeps a request
+    // alive.
     for (WriteJob& job : jobs) job.unit = nullptr;
     deliveries.post();
   }
@@ -342,7 +362,8 @@ class SqliteStore final : public Store {
       log::error("a unit of work failed", {{"error", error.what()}});
       outcome = Outcome::failed;
     }
-    if (!writer_connection_.in_transaction()) throw TransactionLost("the transaction ended within a unit");
+    if (!writer_connection_.in_transaction())
+      throw TransactionLost("the transaction ended within a unit");
     if (verdict == Verdict::commit) {
       savepoint("RELEASE unit");
       return Outcome::committed;
@@ -396,7 +417,8 @@ class SqliteStore final : public Store {
   bool commit() {
     const auto began = std::chrono::steady_clock::now();
     const int code = sqlite3_exec(writer_connection_.handle(), "COMMIT", nullptr, nullptr, nullptr);
-    probe_.commit_seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    probe_.commit_seconds.observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     reachable_ = code == SQLITE_OK;
     if (code == SQLITE_OK) {
       probe_.commits.add();
@@ -417,19 +439,22 @@ class SqliteStore final : public Store {
   }
 
   void roll_back() {
-    if (writer_connection_.in_transaction()) sqlite3_exec(writer_connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    if (writer_connection_.in_transaction())
+      sqlite3_exec(writer_connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
 
   void checkpoint(int mode) {
     int log_pages = 0;
     int done_pages = 0;
-    const int code = sqlite3_wal_checkpoint_v2(writer_connection_.handle(), nullptr, mode, &log_pages, &done_pages);
+    const int code = sqlite3_wal_checkpoint_v2(writer_connection_.handle(), nullptr, mode,
+                                               &log_pages, &done_pages);
     end_process_if_sync_failed(code, "checkpoint");
     if (code == SQLITE_OK) {
       probe_.checkpoints.add();
       checkpointed_pages_ = std::max(done_pages, 0);
     } else if (code != SQLITE_BUSY && code != SQLITE_LOCKED) {
-      log::warning("a checkpoint failed; it is tried again", {{"error", sqlite3_errmsg(writer_connection_.handle())}});
+      log::warning("a checkpoint failed; it is tried again",
+                   {{"error", sqlite3_errmsg(writer_connection_.handle())}});
       checkpointed_pages_ = wal_pages_;
     }
   }
@@ -474,7 +499,8 @@ class SqliteStore final : public Store {
       job.unit = nullptr;
       deliveries.add(*job.executor, std::move(job.done), outcome);
     }
-    if (connection.in_transaction()) sqlite3_exec(connection.handle(), "COMMIT", nullptr, nullptr, nullptr);
+    if (connection.in_transaction())
+      sqlite3_exec(connection.handle(), "COMMIT", nullptr, nullptr, nullptr);
     deliveries.post();
   }
 
@@ -520,7 +546,8 @@ class SqliteStore final : public Store {
 std::string backup_path(const Options& options, int version) {
   std::string stamp = format_instant(SystemClock().now()).substr(0, 19);
   std::erase(stamp, ':');
-  return fmt::format("{}/before-schema-{}-from-{}-{}.db", options.backup_directory, schema_version, version, stamp);
+  return fmt::format("{}/before-schema-{}-from-{}-{}.db", options.backup_directory, schema_version,
+                     version, stamp);
 }
 
 std::expected<Migrated, std::string> open_and_migrate(const Options& options) {
@@ -528,18 +555,23 @@ std::expected<Migrated, std::string> open_and_migrate(const Options& options) {
   const auto version = read_schema_version(connection);
   if (!version) return std::unexpected(options.path + ": " + version.error());
   if (*version > schema_version) {
-    return std::unexpected(fmt::format("{} has schema {}, this program knows schema {} at most: start the newer program, or restore "
-                                       "a backup made by this one",
-                                       options.path, *version, schema_version));
+    return std::unexpected(
+        fmt::format("{} has schema {}, this program knows schema {} at most: start the newer "
+                    "program, or restore "
+                    "a backup made by this one",
+                    options.path, *version, schema_version));
   }
   if (*version == schema_version) return Migrated{*version, *version};
   if (!options.migrate && *version > 0) {
-    return std::unexpected(fmt::format("{} has schema {}, this program needs {}: run `todo-backend migrate`", options.path, *version, schema_version));
+    return std::unexpected(
+        fmt::format("{} has schema {}, this program needs {}: run `todo-backend migrate`",
+                    options.path, *version, schema_version));
   }
   if (*version > 0) {
     std::filesystem::create_directories(options.backup_directory);
     const std::string copy = backup_path(options, *version);
-    if (auto copied = copy_database(options.path, copy); !copied) return std::unexpected("before the migration: " + copied.error());
+    if (auto copied = copy_database(options.path, copy); !copied)
+      return std::unexpected("before the migration: " + copied.error());
     log::info("the database was copied before its migration", {{"backup", copy}});
   }
   migrate_schema(connection, *version);
@@ -556,7 +588,8 @@ std::expected<Migrated, std::string> migrate(const Options& options) {
   }
 }
 
-std::expected<std::unique_ptr<Store>, std::string> open(const Options& options, const Clock& clock, metrics::Registry& metrics) {
+std::expected<std::unique_ptr<Store>, std::string> open(const Options& options, const Clock& clock,
+                                                        metrics::Registry& metrics) {
   if (auto migrated = migrate(options); !migrated) return std::unexpected(migrated.error());
   try {
     return std::make_unique<SqliteStore>(options, clock, metrics);

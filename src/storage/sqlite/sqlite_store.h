@@ -17,9 +17,11 @@ struct Options {
   std::string backup_directory;  // where the automatic backup before a migration goes
 };
 
-// Opens (and migrates) the database. The caller holds the flock on DATA_DIR/lock, so nobody else writes the file. Fails with a
-// sentence for the operator: a newer schema, not a database, no permission, disk full.
-std::expected<std::unique_ptr<Store>, std::string> open(const Options& options, const Clock& clock, metrics::Registry& metrics);
+// Opens (and migrates) the database. The caller holds the flock on DATA_DIR/lock, so nobody else
+// writes the file. Fails with a sentence for the operator: a newer schema, not a database, no
+// permission, disk full.
+std::expected<std::unique_ptr<Store>, std::string> open(const Options& options, const Clock& clock,
+                                                        metrics::Registry& metrics);
 
 // Migrates and closes again; says from which version to which (equal: nothing to do).
 struct Migrated {

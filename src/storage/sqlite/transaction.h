@@ -10,8 +10,8 @@
 
 namespace todo::storage::sqlite {
 
-// The store's reads and writes on one connection that is inside a transaction. On a read-only connection only the reads
-// work.
+// The store's reads and writes on one connection that is inside a transaction. On a read-only
+// connection only the reads work.
 class Transaction final : public Tx {
  public:
   explicit Transaction(Connection& connection) : c_(connection) {}
@@ -35,29 +35,36 @@ class Transaction final : public Tx {
   Count count_tasks(const Uuid& user_id, const TaskFilter& filter) override;
   TaskStats task_stats(const Uuid& user_id, Instant now) override;
   std::vector<std::string> list_categories(const Uuid& user_id) override;
-  std::optional<Task> find_occurrence(const Uuid& user_id, const Uuid& series_id, std::int64_t occurrence) override;
+  std::optional<Task> find_occurrence(const Uuid& user_id, const Uuid& series_id,
+                                      std::int64_t occurrence) override;
   std::vector<Task> tasks_after(const Uuid& user_id, std::optional<Uuid> after, int limit) override;
-  std::vector<Task> task_versions_after(const Uuid& user_id, std::optional<Uuid> after, int limit) override;
+  std::vector<Task> task_versions_after(const Uuid& user_id, std::optional<Uuid> after,
+                                        int limit) override;
   std::optional<Promise> find_promise(const Uuid& user_id, const Uuid& promised_id) override;
-  std::optional<Promise> find_promise_of(const Uuid& user_id, const Uuid& completed_task_id) override;
+  std::optional<Promise> find_promise_of(const Uuid& user_id,
+                                         const Uuid& completed_task_id) override;
 
   std::vector<TaskKey> due_reminders(Instant now, int limit) override;
   std::optional<Instant> next_reminder_at() override;
-  std::optional<ReminderRow> find_reminder(const Uuid& user_id, const Uuid& task_id, Instant due_date) override;
+  std::optional<ReminderRow> find_reminder(const Uuid& user_id, const Uuid& task_id,
+                                           Instant due_date) override;
   std::vector<ReminderRow> list_reminders(const Uuid& user_id, const Uuid& task_id) override;
 
   std::vector<Notification> list_notifications(const NotificationQuery& query) override;
   Count count_notifications(const NotificationQuery& query) override;
   std::int64_t count_unread(const Uuid& user_id, Instant archived_before) override;
-  std::optional<Notification> find_notification(const Uuid& user_id, const Uuid& notification_id) override;
+  std::optional<Notification> find_notification(const Uuid& user_id,
+                                                const Uuid& notification_id) override;
 
   AuditHead audit_head(const Uuid& user_id) override;
-  bool has_audit_entry(const Uuid& user_id, const Uuid& entity_id, std::int64_t entity_version) override;
+  bool has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
+                       std::int64_t entity_version) override;
   std::vector<AuditEntry> list_audit(const AuditQuery& query) override;
   Count count_audit(const AuditQuery& query) override;
   std::vector<AuditEntry> audit_after(const Uuid& user_id, std::int64_t seq, int limit) override;
   std::vector<AuditChain> audit_chains(std::optional<Uuid> after_user, int limit) override;
-  std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq, int limit) override;
+  std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq,
+                                           int limit) override;
 
   std::vector<OutboxRow> list_outbox(Instant now, int limit) override;
   std::optional<Instant> next_outbox_retry_at(Instant now) override;
@@ -69,7 +76,8 @@ class Transaction final : public Tx {
 
   std::expected<void, std::string> nested(std::function<void()> work) override;
 
-  bool insert_user(const User& user, std::string_view email_folded, std::string_view password_hash) override;
+  bool insert_user(const User& user, std::string_view email_folded,
+                   std::string_view password_hash) override;
   void update_user(const User& user) override;
   void set_password_hash(const Uuid& user_id, std::string_view password_hash) override;
   void mark_user_deleted(const Uuid& user_id, Instant now) override;
@@ -83,7 +91,8 @@ class Transaction final : public Tx {
 
   void insert_task(const Task& task) override;
   void update_task(const Task& before, const Task& after) override;
-  void set_remind_at(const Uuid& user_id, const Uuid& task_id, std::optional<Instant> remind_at) override;
+  void set_remind_at(const Uuid& user_id, const Uuid& task_id,
+                     std::optional<Instant> remind_at) override;
   void insert_promise(const Promise& promise) override;
   std::optional<Promise> take_promise(const Uuid& promised_id) override;
   bool delete_promise(const Uuid& user_id, const Uuid& promised_id) override;
@@ -91,7 +100,8 @@ class Transaction final : public Tx {
   bool settle_reminder(const ReminderRow& row) override;
 
   void insert_notification(const Notification& notification) override;
-  std::optional<Notification> read_notification(const Uuid& user_id, const Uuid& notification_id, Instant now) override;
+  std::optional<Notification> read_notification(const Uuid& user_id, const Uuid& notification_id,
+                                                Instant now) override;
   bool delete_notification(const Uuid& user_id, const Uuid& notification_id) override;
   int read_notifications(const Uuid& user_id, Instant until, Instant now, int limit) override;
   int delete_notifications(const Uuid& user_id, Instant until, int limit) override;
@@ -101,7 +111,8 @@ class Transaction final : public Tx {
   void set_audit_head(const Uuid& user_id, const AuditHead& head) override;
   void insert_audit_segment(const AuditSegment& segment) override;
   bool delete_audit_segment(const Uuid& user_id, std::int64_t first_seq) override;
-  int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq, std::int64_t last_seq) override;
+  int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
+                           std::int64_t last_seq) override;
   void restore_audit_entry(const AuditEntry& entry) override { append_audit(entry); }
 
   void insert_outbox(const OutboxEvent& event) override;
@@ -111,9 +122,12 @@ class Transaction final : public Tx {
   bool retry_dead(const Uuid& event_id) override;
   bool drop_dead(const Uuid& event_id) override;
 
-  std::optional<IdempotentResponse> insert_idempotency_key(const Uuid& user_id, std::string_view key,
-                                                           std::string_view request_hash, Instant now) override;
-  void store_idempotent_response(const Uuid& user_id, std::string_view key, const IdempotentResponse& response) override;
+  std::optional<IdempotentResponse> insert_idempotency_key(const Uuid& user_id,
+                                                           std::string_view key,
+                                                           std::string_view request_hash,
+                                                           Instant now) override;
+  void store_idempotent_response(const Uuid& user_id, std::string_view key,
+                                 const IdempotentResponse& response) override;
 
   int purge_deleted_tasks(Instant deleted_before, int limit) override;
   int purge_notifications(Instant created_before, int limit) override;

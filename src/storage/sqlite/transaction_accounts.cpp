@@ -40,7 +40,11 @@ void bind_user(Query& q, const User& user, const RecomputeJob& job) {
   q.bind(user.display_name).bind(user.timezone).bind(user.preferences.reminders_enabled);
   q.bind(user.preferences.reminder_minutes_before).bind(user.preferences.toast_notifications);
   q.bind(static_cast<int>(user.preferences.missed_occurrences)).bind(user.recompute.has_value());
-  q.bind(job.shift_due_dates).bind(job.zone_changed).bind(job.from_zone).bind(job.after).bind(user.disabled);
+  q.bind(job.shift_due_dates)
+      .bind(job.zone_changed)
+      .bind(job.from_zone)
+      .bind(job.after)
+      .bind(user.disabled);
 }
 
 ApiToken read_token(Query& q) {
@@ -85,7 +89,9 @@ std::optional<User> Transaction::find_user_by_email(std::string_view email_folde
 }
 
 std::optional<Credentials> Transaction::find_credentials(std::string_view email_folded) {
-  Query q(c_, "SELECT id, password_hash, disabled FROM users WHERE email_folded = ? AND deleted_at IS NULL");
+  Query q(c_,
+          "SELECT id, password_hash, disabled FROM users WHERE email_folded = ? AND deleted_at IS "
+          "NULL");
   q.bind(email_folded);
   return q.step() ? std::optional(read_credentials(q)) : std::nullopt;
 }
@@ -157,7 +163,8 @@ std::string Transaction::epoch() {
   return q.step() ? std::string(q.text()) : std::string();
 }
 
-bool Transaction::insert_user(const User& user, std::string_view email_folded, std::string_view password_hash) {
+bool Transaction::insert_user(const User& user, std::string_view email_folded,
+                              std::string_view password_hash) {
   {
     const RecomputeJob job = user.recompute.value_or(RecomputeJob{});
     Query q(c_, R"sql(
@@ -227,21 +234,36 @@ DELETE FROM reminders WHERE (user_id, task_id, due_at) IN
 DELETE FROM notifications WHERE (user_id, created_at, id) IN
   (SELECT user_id, created_at, id FROM notifications WHERE user_id = ? LIMIT ?))sql");
   purge(notifications);
-  Query promises(c_, "DELETE FROM promised_occurrences WHERE id IN (SELECT id FROM promised_occurrences WHERE user_id = ? LIMIT ?)");
+  Query promises(c_,
+                 "DELETE FROM promised_occurrences WHERE id IN (SELECT id FROM "
+                 "promised_occurrences WHERE user_id = ? LIMIT ?)");
   purge(promises);
-  Query entries(c_, "DELETE FROM audit_entries WHERE position IN (SELECT position FROM audit_entries WHERE user_id = ? LIMIT ?)");
+  Query entries(c_,
+                "DELETE FROM audit_entries WHERE position IN (SELECT position FROM audit_entries "
+                "WHERE user_id = ? LIMIT ?)");
   purge(entries);
-  Query segments(c_, "DELETE FROM audit_segments WHERE rowid IN (SELECT rowid FROM audit_segments WHERE user_id = ? LIMIT ?)");
+  Query segments(c_,
+                 "DELETE FROM audit_segments WHERE rowid IN (SELECT rowid FROM audit_segments "
+                 "WHERE user_id = ? LIMIT ?)");
   purge(segments);
-  Query outbox(c_, "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE user_id = ? LIMIT ?)");
+  Query outbox(c_,
+               "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE user_id = "
+               "? LIMIT ?)");
   purge(outbox);
-  Query dead(c_, "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE user_id = ? LIMIT ?)");
+  Query dead(c_,
+             "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE user_id = ? "
+             "LIMIT ?)");
   purge(dead);
-  Query keys(c_, "DELETE FROM idempotency_keys WHERE position IN (SELECT position FROM idempotency_keys WHERE user_id = ? LIMIT ?)");
+  Query keys(c_,
+             "DELETE FROM idempotency_keys WHERE position IN (SELECT position FROM "
+             "idempotency_keys WHERE user_id = ? LIMIT ?)");
   purge(keys);
-  Query tokens(c_, "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE user_id = ? LIMIT ?)");
+  Query tokens(
+      c_,
+      "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE user_id = ? LIMIT ?)");
   purge(tokens);
-  Query sessions(c_, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = ? LIMIT ?)");
+  Query sessions(
+      c_, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = ? LIMIT ?)");
   purge(sessions);
   if (left <= 0) return false;
   Query state(c_, "DELETE FROM user_state WHERE user_id = ?");
@@ -270,8 +292,16 @@ bool Transaction::insert_api_token(const ApiToken& token) {
   Query q(c_, R"sql(
 INSERT INTO api_tokens (id, user_id, name, scope, secret_hash, expires_at, created_at, last_used_at)
 SELECT ?,?,?,?,?,?,?,NULL WHERE (SELECT count(*) FROM api_tokens WHERE user_id = ?) < ?)sql");
-  q.bind(token.id).bind(token.user_id).bind(token.name).bind(static_cast<int>(token.scope)).bind_blob(token.secret_hash);
-  q.bind(token.expires_at).bind(token.created_at).bind(token.user_id).bind(limits::api_tokens_per_user_max).run();
+  q.bind(token.id)
+      .bind(token.user_id)
+      .bind(token.name)
+      .bind(static_cast<int>(token.scope))
+      .bind_blob(token.secret_hash);
+  q.bind(token.expires_at)
+      .bind(token.created_at)
+      .bind(token.user_id)
+      .bind(limits::api_tokens_per_user_max)
+      .run();
   return c_.changes() > 0;
 }
 
@@ -287,7 +317,9 @@ void Transaction::touch_api_token(const Uuid& token_id, Instant now) {
 }
 
 int Transaction::purge_sessions(Instant expired_before, int limit) {
-  Query q(c_, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)");
+  Query q(
+      c_,
+      "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)");
   q.bind(expired_before).bind(limit).run();
   return c_.changes();
 }

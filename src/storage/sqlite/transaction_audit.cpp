@@ -7,15 +7,19 @@
 namespace todo::storage::sqlite {
 namespace {
 
-#define TODO_AUDIT_COLUMNS \
-  "user_id, seq, id, entity_type, entity_id, entity_version, action, timestamp, key_id, prev_hash, hash, canonical "
+#define TODO_AUDIT_COLUMNS                                                                \
+  "user_id, seq, id, entity_type, entity_id, entity_version, action, timestamp, key_id, " \
+  "prev_hash, hash, canonical "
 
-std::string_view bytes_of(const AuditHash& hash) { return {reinterpret_cast<const char*>(hash.data()), hash.size()}; }
+std::string_view bytes_of(const AuditHash& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
 
 AuditHash read_hash(Query& q) {
   AuditHash hash{};
   const std::string_view bytes = q.blob();
-  std::copy_n(bytes.data(), std::min(bytes.size(), hash.size()), reinterpret_cast<char*>(hash.data()));
+  std::copy_n(bytes.data(), std::min(bytes.size(), hash.size()),
+              reinterpret_cast<char*>(hash.data()));
   return hash;
 }
 
@@ -72,8 +76,10 @@ AuditHead Transaction::audit_head(const Uuid& user_id) {
   return head;
 }
 
-bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id, std::int64_t entity_version) {
-  Query q(c_, "SELECT 1 FROM audit_entries WHERE user_id = ? AND entity_id = ? AND entity_version = ?");
+bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
+                                  std::int64_t entity_version) {
+  Query q(c_,
+          "SELECT 1 FROM audit_entries WHERE user_id = ? AND entity_id = ? AND entity_version = ?");
   q.bind(user_id).bind(entity_id).bind(entity_version);
   return q.step();
 }
@@ -103,7 +109,8 @@ Count Transaction::count_audit(const AuditQuery& query) {
     const auto from = first.optional_integer();
     if (from) found = last.integer() - *from + 1;
   } else {
-    Query q(c_, "SELECT count(*) FROM (SELECT 1 FROM audit_entries WHERE " + conditions(query) + " LIMIT ?)");
+    Query q(c_, "SELECT count(*) FROM (SELECT 1 FROM audit_entries WHERE " + conditions(query) +
+                    " LIMIT ?)");
     bind_conditions(q, query);
     q.bind(limits::exact_count_max + 1).step();
     found = q.integer();
@@ -112,7 +119,8 @@ Count Transaction::count_audit(const AuditQuery& query) {
 }
 
 std::vector<AuditEntry> Transaction::audit_after(const Uuid& user_id, std::int64_t seq, int limit) {
-  Query q(c_, "SELECT " TODO_AUDIT_COLUMNS "FROM audit_entries WHERE user_id = ? AND seq > ? ORDER BY seq LIMIT ?");
+  Query q(c_, "SELECT " TODO_AUDIT_COLUMNS
+              "FROM audit_entries WHERE user_id = ? AND seq > ? ORDER BY seq LIMIT ?");
   q.bind(user_id).bind(seq).bind(limit);
   std::vector<AuditEntry> entries;
   while (q.step()) entries.push_back(read_entry(q));
@@ -135,7 +143,8 @@ WHERE s.user_id > ? AND u.deleted_at IS NULL ORDER BY s.user_id LIMIT ?)sql");
   return chains;
 }
 
-std::vector<AuditSegment> Transaction::audit_segments(const Uuid& user_id, std::int64_t after_last_seq, int limit) {
+std::vector<AuditSegment> Transaction::audit_segments(const Uuid& user_id,
+                                                      std::int64_t after_last_seq, int limit) {
   Query q(c_, R"sql(
 SELECT user_id, first_seq, last_seq, manifest, data FROM audit_segments WHERE user_id = ? AND last_seq > ?
 ORDER BY first_seq LIMIT ?)sql");
@@ -156,9 +165,17 @@ void Transaction::append_audit(const AuditEntry& entry) {
   Query q(c_, R"sql(
 INSERT INTO audit_entries (user_id, seq, id, entity_type, entity_id, entity_version, action, timestamp, key_id, prev_hash, hash, canonical)
 VALUES (?,?,?,?,?,?,?,?,?,?,?,?))sql");
-  q.bind(entry.user_id).bind(entry.seq).bind(entry.id).bind(entry.entity_type).bind(entry.entity_id).bind(entry.entity_version);
+  q.bind(entry.user_id)
+      .bind(entry.seq)
+      .bind(entry.id)
+      .bind(entry.entity_type)
+      .bind(entry.entity_id)
+      .bind(entry.entity_version);
   q.bind(static_cast<int>(entry.action)).bind(entry.timestamp).bind(std::int64_t{entry.key_id});
-  q.bind_blob(bytes_of(entry.prev_hash)).bind_blob(bytes_of(entry.hash)).bind(entry.canonical).run();
+  q.bind_blob(bytes_of(entry.prev_hash))
+      .bind_blob(bytes_of(entry.hash))
+      .bind(entry.canonical)
+      .run();
 }
 
 void Transaction::set_audit_head(const Uuid& user_id, const AuditHead& head) {
@@ -167,8 +184,15 @@ void Transaction::set_audit_head(const Uuid& user_id, const AuditHead& head) {
 }
 
 void Transaction::insert_audit_segment(const AuditSegment& segment) {
-  Query q(c_, "INSERT INTO audit_segments (user_id, first_seq, last_seq, manifest, data) VALUES (?,?,?,?,?)");
-  q.bind(segment.user_id).bind(segment.first_seq).bind(segment.last_seq).bind(segment.manifest).bind_blob(segment.data).run();
+  Query q(c_,
+          "INSERT INTO audit_segments (user_id, first_seq, last_seq, manifest, data) VALUES "
+          "(?,?,?,?,?)");
+  q.bind(segment.user_id)
+      .bind(segment.first_seq)
+      .bind(segment.last_seq)
+      .bind(segment.manifest)
+      .bind_blob(segment.data)
+      .run();
 }
 
 bool Transaction::delete_audit_segment(const Uuid& user_id, std::int64_t first_seq) {
@@ -177,7 +201,8 @@ bool Transaction::delete_audit_segment(const Uuid& user_id, std::int64_t first_s
   return c_.changes() > 0;
 }
 
-int Transaction::delete_audit_entries(const Uuid& user_id, std::int64_t first_seq, std::int64_t last_seq) {
+int Transaction::delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
+                                      std::int64_t last_seq) {
   Query q(c_, "DELETE FROM audit_entries WHERE user_id = ? AND seq BETWEEN ? AND ?");
   q.bind(user_id).bind(first_seq).bind(last_seq).run();
   return c_.changes();

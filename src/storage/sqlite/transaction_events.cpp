@@ -21,7 +21,9 @@ DeadLetter read_dead(Query& q) {
 }  // namespace
 
 std::vector<OutboxRow> Transaction::list_outbox(Instant now, int limit) {
-  Query q(c_, "SELECT id, topic, user_id, event, attempts FROM outbox WHERE not_before <= ? ORDER BY position LIMIT ?");
+  Query q(c_,
+          "SELECT id, topic, user_id, event, attempts FROM outbox WHERE not_before <= ? ORDER BY "
+          "position LIMIT ?");
   q.bind(now).bind(limit);
   std::vector<OutboxRow> rows;
   while (q.step()) {
@@ -58,7 +60,9 @@ bool Transaction::outbox_has_user(const Uuid& user_id) {
 }
 
 std::vector<DeadLetter> Transaction::list_dead(std::optional<Uuid> after, int limit) {
-  Query q(c_, "SELECT id, topic, user_id, event, reason, attempts, died_at FROM dead_letters WHERE id > ? ORDER BY id LIMIT ?");
+  Query q(c_,
+          "SELECT id, topic, user_id, event, reason, attempts, died_at FROM dead_letters WHERE id "
+          "> ? ORDER BY id LIMIT ?");
   const Uuid from = after.value_or(Uuid{});
   q.bind(from).bind(limit);
   std::vector<DeadLetter> letters;
@@ -93,7 +97,9 @@ std::expected<void, std::string> Transaction::nested(std::function<void()> work)
 }
 
 void Transaction::insert_outbox(const OutboxEvent& event) {
-  Query q(c_, "INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) VALUES (?,?,?,?,0,0)");
+  Query q(
+      c_,
+      "INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) VALUES (?,?,?,?,0,0)");
   q.bind(event.id).bind(static_cast<int>(event.topic)).bind(event.user_id).bind(event.event).run();
   ++events_inserted_;
 }
@@ -112,7 +118,11 @@ void Transaction::bury(const DeadLetter& letter) {
   Query q(c_, R"sql(
 INSERT INTO dead_letters (id, topic, user_id, event, reason, attempts, died_at) VALUES (?,?,?,?,?,?,?)
 ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, died_at = excluded.died_at)sql");
-  q.bind(letter.id).bind(static_cast<int>(letter.topic)).bind(letter.user_id).bind(letter.event).bind(letter.reason);
+  q.bind(letter.id)
+      .bind(static_cast<int>(letter.topic))
+      .bind(letter.user_id)
+      .bind(letter.event)
+      .bind(letter.reason);
   q.bind(letter.attempts).bind(letter.died_at).run();
   delete_outbox(letter.id);
 }
@@ -135,8 +145,10 @@ bool Transaction::drop_dead(const Uuid& event_id) {
   return c_.changes() > 0;
 }
 
-std::optional<IdempotentResponse> Transaction::insert_idempotency_key(const Uuid& user_id, std::string_view key,
-                                                                      std::string_view request_hash, Instant now) {
+std::optional<IdempotentResponse> Transaction::insert_idempotency_key(const Uuid& user_id,
+                                                                      std::string_view key,
+                                                                      std::string_view request_hash,
+                                                                      Instant now) {
   {
     Query q(c_, R"sql(
 INSERT INTO idempotency_keys (user_id, key, request_hash, status, headers, body, created_at) VALUES (?,?,?,0,'',x'',?)
@@ -147,7 +159,9 @@ WHERE created_at <= ?)sql");
     q.bind(user_id).bind(key).bind_blob(request_hash).bind(now).bind(expired).run();
     if (c_.changes() > 0) return std::nullopt;
   }
-  Query q(c_, "SELECT request_hash, status, headers, body FROM idempotency_keys WHERE user_id = ? AND key = ?");
+  Query q(c_,
+          "SELECT request_hash, status, headers, body FROM idempotency_keys WHERE user_id = ? AND "
+          "key = ?");
   q.bind(user_id).bind(key);
   if (!q.step()) return std::nullopt;
   IdempotentResponse response;
@@ -158,13 +172,22 @@ WHERE created_at <= ?)sql");
   return response;
 }
 
-void Transaction::store_idempotent_response(const Uuid& user_id, std::string_view key, const IdempotentResponse& response) {
-  Query q(c_, "UPDATE idempotency_keys SET status = ?, headers = ?, body = ? WHERE user_id = ? AND key = ?");
-  q.bind(response.status).bind(response.headers).bind_blob(response.body).bind(user_id).bind(key).run();
+void Transaction::store_idempotent_response(const Uuid& user_id, std::string_view key,
+                                            const IdempotentResponse& response) {
+  Query q(c_,
+          "UPDATE idempotency_keys SET status = ?, headers = ?, body = ? WHERE user_id = ? AND key "
+          "= ?");
+  q.bind(response.status)
+      .bind(response.headers)
+      .bind_blob(response.body)
+      .bind(user_id)
+      .bind(key)
+      .run();
 }
 
 int Transaction::purge_idempotency_keys(Instant created_before, int limit) {
-  // Rows were made in the order of their positions, or made anew later: those looked at are the oldest.
+  // Rows were made in the order of their positions, or made anew later: those looked at are the
+  // oldest.
   Query q(c_, R"sql(
 DELETE FROM idempotency_keys WHERE position IN
   (SELECT position FROM (SELECT position, created_at FROM idempotency_keys ORDER BY position LIMIT ?) WHERE created_at < ?))sql");

@@ -6,7 +6,8 @@
 namespace todo::storage::sqlite {
 namespace {
 
-#define TODO_NOTIFICATION_COLUMNS "user_id, created_at, id, type, title, message, data, task_id, read_at "
+#define TODO_NOTIFICATION_COLUMNS \
+  "user_id, created_at, id, type, title, message, data, task_id, read_at "
 
 Notification read_notification_row(Query& q) {
   Notification notification;
@@ -32,7 +33,8 @@ std::string conditions(const NotificationQuery& query) {
 }  // namespace
 
 std::vector<Notification> Transaction::list_notifications(const NotificationQuery& query) {
-  std::string sql = "SELECT " TODO_NOTIFICATION_COLUMNS "FROM notifications WHERE " + conditions(query);
+  std::string sql =
+      "SELECT " TODO_NOTIFICATION_COLUMNS "FROM notifications WHERE " + conditions(query);
   if (query.after) sql += " AND created_at <= ? AND (created_at < ? OR id < ?)";
   sql += " ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?";
   Query q(c_, sql);
@@ -45,20 +47,25 @@ std::vector<Notification> Transaction::list_notifications(const NotificationQuer
 }
 
 Count Transaction::count_notifications(const NotificationQuery& query) {
-  Query q(c_, "SELECT count(*) FROM (SELECT 1 FROM notifications WHERE " + conditions(query) + " LIMIT ?)");
+  Query q(c_, "SELECT count(*) FROM (SELECT 1 FROM notifications WHERE " + conditions(query) +
+                  " LIMIT ?)");
   q.bind(query.user_id).bind(query.archived_before).bind(limits::exact_count_max + 1).step();
   const std::int64_t found = q.integer();
   return {std::min<std::int64_t>(found, limits::exact_count_max), found > limits::exact_count_max};
 }
 
 std::int64_t Transaction::count_unread(const Uuid& user_id, Instant archived_before) {
-  Query q(c_, "SELECT count(*) FROM notifications WHERE user_id = ? AND created_at >= ? AND read_at IS NULL");
+  Query q(c_,
+          "SELECT count(*) FROM notifications WHERE user_id = ? AND created_at >= ? AND read_at IS "
+          "NULL");
   q.bind(user_id).bind(archived_before).step();
   return q.integer();
 }
 
-std::optional<Notification> Transaction::find_notification(const Uuid& user_id, const Uuid& notification_id) {
-  Query q(c_, "SELECT " TODO_NOTIFICATION_COLUMNS "FROM notifications WHERE user_id = ? AND id = ?");
+std::optional<Notification> Transaction::find_notification(const Uuid& user_id,
+                                                           const Uuid& notification_id) {
+  Query q(c_,
+          "SELECT " TODO_NOTIFICATION_COLUMNS "FROM notifications WHERE user_id = ? AND id = ?");
   q.bind(user_id).bind(notification_id);
   return q.step() ? std::optional(read_notification_row(q)) : std::nullopt;
 }
@@ -66,13 +73,25 @@ std::optional<Notification> Transaction::find_notification(const Uuid& user_id, 
 void Transaction::insert_notification(const Notification& notification) {
   Query q(c_, R"sql(
 INSERT INTO notifications (user_id, created_at, id, type, title, message, data, task_id, read_at) VALUES (?,?,?,?,?,?,?,?,?))sql");
-  q.bind(notification.user_id).bind(notification.created_at).bind(notification.id).bind(static_cast<int>(notification.type));
-  q.bind(notification.title).bind(notification.message).bind(notification.data).bind(notification.task_id).bind(notification.read_at).run();
+  q.bind(notification.user_id)
+      .bind(notification.created_at)
+      .bind(notification.id)
+      .bind(static_cast<int>(notification.type));
+  q.bind(notification.title)
+      .bind(notification.message)
+      .bind(notification.data)
+      .bind(notification.task_id)
+      .bind(notification.read_at)
+      .run();
 }
 
-std::optional<Notification> Transaction::read_notification(const Uuid& user_id, const Uuid& notification_id, Instant now) {
+std::optional<Notification> Transaction::read_notification(const Uuid& user_id,
+                                                           const Uuid& notification_id,
+                                                           Instant now) {
   {
-    Query q(c_, "UPDATE notifications SET read_at = ? WHERE user_id = ? AND id = ? AND read_at IS NULL");
+    Query q(
+        c_,
+        "UPDATE notifications SET read_at = ? WHERE user_id = ? AND id = ? AND read_at IS NULL");
     q.bind(now).bind(user_id).bind(notification_id).run();
   }
   return find_notification(user_id, notification_id);

@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <variant>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -11,10 +11,13 @@ namespace todo::storage::sqlite {
 namespace {
 
 // The columns of a task, in the order in which read_task takes them.
-#define TODO_TASK_COLUMNS                                                                                             \
-  "user_id, created_at, priority_rank, id, title, description, due_at, due_on, completed_at, category, "             \
-  "recurrence_rule, recurrence_interval, recurrence_weekdays, recurrence_from, anchor_local, anchor_zone, "          \
-  "anchor_step, parent_task_id, series_id, occurrence, version, updated_at, remind_at, deleted_at "
+#define TODO_TASK_COLUMNS                                                                      \
+  "user_id, created_at, priority_rank, id, title, description, due_at, due_on, completed_at, " \
+  "category, "                                                                                 \
+  "recurrence_rule, recurrence_interval, recurrence_weekdays, recurrence_from, anchor_local, " \
+  "anchor_zone, "                                                                              \
+  "anchor_step, parent_task_id, series_id, occurrence, version, updated_at, remind_at, "       \
+  "deleted_at "
 
 Date date_of(std::int64_t days) { return Date{std::chrono::sys_days{std::chrono::days{days}}}; }
 std::int64_t days_of(Date date) { return std::chrono::sys_days{date}.time_since_epoch().count(); }
@@ -73,7 +76,11 @@ struct Folded {
 
 // All columns in the table's order.
 void bind_task(Query& q, const Task& task, const Folded& folded) {
-  q.bind(task.user_id).bind(task.deleted_at.has_value()).bind(task.created_at).bind(priority_rank(task.priority)).bind(task.id);
+  q.bind(task.user_id)
+      .bind(task.deleted_at.has_value())
+      .bind(task.created_at)
+      .bind(priority_rank(task.priority))
+      .bind(task.id);
   q.bind(task.title).bind(task.description);
   if (task.due) {
     q.bind(task.due->at);
@@ -81,15 +88,25 @@ void bind_task(Query& q, const Task& task, const Folded& folded) {
   } else {
     q.bind_null().bind_null();
   }
-  q.bind(task.completed_at).bind(task.category).bind(static_cast<int>(task.recurrence.rule)).bind(task.recurrence.interval);
-  task.recurrence.weekdays ? q.bind(static_cast<int>(task.recurrence.weekdays->bits)) : q.bind_null();
+  q.bind(task.completed_at)
+      .bind(task.category)
+      .bind(static_cast<int>(task.recurrence.rule))
+      .bind(task.recurrence.interval);
+  task.recurrence.weekdays ? q.bind(static_cast<int>(task.recurrence.weekdays->bits))
+                           : q.bind_null();
   q.bind(static_cast<int>(task.recurrence.from));
   if (task.due) {
-    q.bind(static_cast<std::int64_t>(task.due->anchor.local.time_since_epoch().count())).bind(task.due->anchor.zone).bind(task.due->anchor.step);
+    q.bind(static_cast<std::int64_t>(task.due->anchor.local.time_since_epoch().count()))
+        .bind(task.due->anchor.zone)
+        .bind(task.due->anchor.step);
   } else {
     q.bind_null().bind_null().bind_null();
   }
-  q.bind(task.parent_task_id).bind(task.series_id).bind(task.occurrence).bind(task.version).bind(task.updated_at);
+  q.bind(task.parent_task_id)
+      .bind(task.series_id)
+      .bind(task.occurrence)
+      .bind(task.version)
+      .bind(task.updated_at);
   q.bind(task.remind_at).bind(task.deleted_at).bind(folded.title).bind(folded.description);
 }
 
@@ -123,7 +140,8 @@ Selection select_tasks(const Uuid& user_id, const TaskFilter& filter) {
   if (filter.deleted_after) s.add("deleted_at > ?", to_ms(*filter.deleted_after));
   if (filter.category) s.add("category = ?", std::string_view{*filter.category});
   if (filter.priority) s.add("priority_rank = ?", std::int64_t{priority_rank(filter.priority)});
-  if (filter.completed) s.add(*filter.completed ? "completed_at IS NOT NULL" : "completed_at IS NULL");
+  if (filter.completed)
+    s.add(*filter.completed ? "completed_at IS NOT NULL" : "completed_at IS NULL");
   if (filter.overdue && *filter.overdue) {
     s.add("due_at < ?", to_ms(filter.now));
     s.add("completed_at IS NULL");
@@ -157,7 +175,8 @@ std::string order_by(const std::vector<OrderKey>& keys) {
   return out;
 }
 
-// Rows behind the last one: k1 beyond, or equal and (k2 beyond, or equal and …). The leading range lets an index start there.
+// Rows behind the last one: k1 beyond, or equal and (k2 beyond, or equal and …). The leading range
+// lets an index start there.
 void add_position(Selection& s, const std::vector<OrderKey>& keys) {
   const auto compare = [](const OrderKey& key, bool or_equal) {
     return fmt::format("{} {}{} ?", key.column, key.descending ? "<" : ">", or_equal ? "=" : "");
@@ -179,7 +198,9 @@ void add_position(Selection& s, const std::vector<OrderKey>& keys) {
 }
 
 std::vector<OrderKey> tie_keys(const TaskPosition& p) {
-  return {{"priority_rank", false, std::int64_t{p.priority_rank}}, {"created_at", true, p.created_at_ms}, {"id", true, p.id}};
+  return {{"priority_rank", false, std::int64_t{p.priority_rank}},
+          {"created_at", true, p.created_at_ms},
+          {"id", true, p.id}};
 }
 
 // `null_due`: the part of a list by due date that has none.
@@ -188,7 +209,9 @@ std::vector<OrderKey> order_keys(const TaskQuery& query, const TaskPosition& p, 
   const std::int64_t instant = p.instant_ms.value_or(0);
   switch (query.sort) {
     case TaskSort::created_at:
-      return {{"created_at", query.descending, instant}, {"priority_rank", false, std::int64_t{p.priority_rank}}, {"id", true, p.id}};
+      return {{"created_at", query.descending, instant},
+              {"priority_rank", false, std::int64_t{p.priority_rank}},
+              {"id", true, p.id}};
     case TaskSort::updated_at:
       keys.push_back({"updated_at", query.descending, instant});
       break;
@@ -197,8 +220,12 @@ std::vector<OrderKey> order_keys(const TaskQuery& query, const TaskPosition& p, 
       break;
     case TaskSort::priority:
       if (!query.descending) {
-        keys.push_back({"(priority_rank = 4)", false, std::int64_t{p.priority_rank == priority_rank_unset ? 1 : 0}});
-        return {keys.front(), {"priority_rank", true, std::int64_t{p.priority_rank}}, {"created_at", true, p.created_at_ms}, {"id", true, p.id}};
+        keys.push_back({"(priority_rank = 4)", false,
+                        std::int64_t{p.priority_rank == priority_rank_unset ? 1 : 0}});
+        return {keys.front(),
+                {"priority_rank", true, std::int64_t{p.priority_rank}},
+                {"created_at", true, p.created_at_ms},
+                {"id", true, p.id}};
       }
       break;
     case TaskSort::title:
@@ -210,7 +237,8 @@ std::vector<OrderKey> order_keys(const TaskQuery& query, const TaskPosition& p, 
   return keys;
 }
 
-void append_page(Connection& connection, const TaskQuery& query, bool null_due, bool from_position, std::vector<Task>& tasks) {
+void append_page(Connection& connection, const TaskQuery& query, bool null_due, bool from_position,
+                 std::vector<Task>& tasks) {
   const auto room = query.limit - static_cast<int>(tasks.size());
   if (room <= 0) return;
   const TaskPosition position = query.after.value_or(TaskPosition{});
@@ -218,7 +246,8 @@ void append_page(Connection& connection, const TaskQuery& query, bool null_due, 
   Selection s = select_tasks(query.user_id, query.filter);
   if (query.sort == TaskSort::due_date) s.add(null_due ? "due_at IS NULL" : "due_at IS NOT NULL");
   if (from_position) add_position(s, keys);
-  Query q(connection, "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE " + s.where + order_by(keys) + " LIMIT ?");
+  Query q(connection,
+          "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE " + s.where + order_by(keys) + " LIMIT ?");
   bind_values(q, s.values);
   q.bind(room);
   tasks.reserve(static_cast<std::size_t>(query.limit));
@@ -305,14 +334,19 @@ SELECT category FROM next WHERE category IS NOT NULL)sql");
   return categories;
 }
 
-std::optional<Task> Transaction::find_occurrence(const Uuid& user_id, const Uuid& series_id, std::int64_t occurrence) {
-  Query q(c_, "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE user_id = ? AND series_id = ? AND occurrence = ? AND deleted = 0");
+std::optional<Task> Transaction::find_occurrence(const Uuid& user_id, const Uuid& series_id,
+                                                 std::int64_t occurrence) {
+  Query q(c_, "SELECT " TODO_TASK_COLUMNS
+              "FROM tasks WHERE user_id = ? AND series_id = ? AND occurrence = ? AND deleted = 0");
   q.bind(user_id).bind(series_id).bind(occurrence);
   return q.step() ? std::optional(read_task(q)) : std::nullopt;
 }
 
-std::vector<Task> Transaction::tasks_after(const Uuid& user_id, std::optional<Uuid> after, int limit) {
-  Query q(c_, "SELECT " TODO_TASK_COLUMNS "FROM tasks INDEXED BY tasks_by_id WHERE user_id = ? AND id > ? AND deleted = 0 ORDER BY id LIMIT ?");
+std::vector<Task> Transaction::tasks_after(const Uuid& user_id, std::optional<Uuid> after,
+                                           int limit) {
+  Query q(c_, "SELECT " TODO_TASK_COLUMNS
+              "FROM tasks INDEXED BY tasks_by_id WHERE user_id = ? AND id > ? AND deleted = 0 "
+              "ORDER BY id LIMIT ?");
   const Uuid from = after.value_or(Uuid{});
   q.bind(user_id).bind(from).bind(limit);
   std::vector<Task> tasks;
@@ -320,8 +354,11 @@ std::vector<Task> Transaction::tasks_after(const Uuid& user_id, std::optional<Uu
   return tasks;
 }
 
-std::vector<Task> Transaction::task_versions_after(const Uuid& user_id, std::optional<Uuid> after, int limit) {
-  Query q(c_, "SELECT id, version, updated_at FROM tasks INDEXED BY tasks_by_id WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?");
+std::vector<Task> Transaction::task_versions_after(const Uuid& user_id, std::optional<Uuid> after,
+                                                   int limit) {
+  Query q(c_,
+          "SELECT id, version, updated_at FROM tasks INDEXED BY tasks_by_id WHERE user_id = ? AND "
+          "id > ? ORDER BY id LIMIT ?");
   const Uuid from = after.value_or(Uuid{});
   q.bind(user_id).bind(from).bind(limit);
   std::vector<Task> tasks;
@@ -335,13 +372,18 @@ std::vector<Task> Transaction::task_versions_after(const Uuid& user_id, std::opt
 }
 
 std::optional<Promise> Transaction::find_promise(const Uuid& user_id, const Uuid& promised_id) {
-  Query q(c_, "SELECT id, user_id, task_id, series_id, occurrence, task FROM promised_occurrences WHERE id = ? AND user_id = ?");
+  Query q(c_,
+          "SELECT id, user_id, task_id, series_id, occurrence, task FROM promised_occurrences "
+          "WHERE id = ? AND user_id = ?");
   q.bind(promised_id).bind(user_id);
   return q.step() ? std::optional(read_promise(q)) : std::nullopt;
 }
 
-std::optional<Promise> Transaction::find_promise_of(const Uuid& user_id, const Uuid& completed_task_id) {
-  Query q(c_, "SELECT id, user_id, task_id, series_id, occurrence, task FROM promised_occurrences WHERE user_id = ? AND task_id = ?");
+std::optional<Promise> Transaction::find_promise_of(const Uuid& user_id,
+                                                    const Uuid& completed_task_id) {
+  Query q(c_,
+          "SELECT id, user_id, task_id, series_id, occurrence, task FROM promised_occurrences "
+          "WHERE user_id = ? AND task_id = ?");
   q.bind(user_id).bind(completed_task_id);
   return q.step() ? std::optional(read_promise(q)) : std::nullopt;
 }
@@ -363,7 +405,8 @@ std::optional<Instant> Transaction::next_reminder_at() {
   return q.step() ? q.optional_instant() : std::nullopt;
 }
 
-std::optional<ReminderRow> Transaction::find_reminder(const Uuid& user_id, const Uuid& task_id, Instant due_date) {
+std::optional<ReminderRow> Transaction::find_reminder(const Uuid& user_id, const Uuid& task_id,
+                                                      Instant due_date) {
   Query q(c_, R"sql(
 SELECT user_id, task_id, due_at, id, claim_id, state, reason, remind_at, delivered_at, notification_id FROM reminders
 WHERE user_id = ? AND task_id = ? AND due_at = ?)sql");
@@ -413,7 +456,11 @@ UPDATE tasks SET (user_id, deleted, created_at, priority_rank, id, title, descri
   = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 WHERE user_id = ? AND deleted = ? AND created_at = ? AND priority_rank = ? AND id = ?)sql");
     bind_task(q, after, folded);
-    q.bind(before.user_id).bind(before.deleted_at.has_value()).bind(before.created_at).bind(priority_rank(before.priority)).bind(before.id);
+    q.bind(before.user_id)
+        .bind(before.deleted_at.has_value())
+        .bind(before.created_at)
+        .bind(priority_rank(before.priority))
+        .bind(before.id);
     q.run();
     if (c_.changes() != 1) throw StatementRefused("update_task: the row is not as it was read");
   }
@@ -424,19 +471,29 @@ WHERE user_id = ? AND deleted = ? AND created_at = ? AND priority_rank = ? AND i
   count_change(after.user_id, living_after - living_before, completed_after - completed_before);
 }
 
-void Transaction::set_remind_at(const Uuid& user_id, const Uuid& task_id, std::optional<Instant> remind_at) {
+void Transaction::set_remind_at(const Uuid& user_id, const Uuid& task_id,
+                                std::optional<Instant> remind_at) {
   Query q(c_, "UPDATE tasks SET remind_at = ? WHERE user_id = ? AND id = ?");
   q.bind(remind_at).bind(user_id).bind(task_id).run();
 }
 
 void Transaction::insert_promise(const Promise& promise) {
-  Query q(c_, "INSERT INTO promised_occurrences (id, user_id, task_id, series_id, occurrence, task) VALUES (?,?,?,?,?,?)");
-  q.bind(promise.id).bind(promise.user_id).bind(promise.task_id).bind(promise.series_id).bind(promise.occurrence).bind(promise.task);
+  Query q(c_,
+          "INSERT INTO promised_occurrences (id, user_id, task_id, series_id, occurrence, task) "
+          "VALUES (?,?,?,?,?,?)");
+  q.bind(promise.id)
+      .bind(promise.user_id)
+      .bind(promise.task_id)
+      .bind(promise.series_id)
+      .bind(promise.occurrence)
+      .bind(promise.task);
   q.run();
 }
 
 std::optional<Promise> Transaction::take_promise(const Uuid& promised_id) {
-  Query q(c_, "DELETE FROM promised_occurrences WHERE id = ? RETURNING id, user_id, task_id, series_id, occurrence, task");
+  Query q(c_,
+          "DELETE FROM promised_occurrences WHERE id = ? RETURNING id, user_id, task_id, "
+          "series_id, occurrence, task");
   q.bind(promised_id);
   return q.step() ? std::optional(read_promise(q)) : std::nullopt;
 }
@@ -453,7 +510,13 @@ INSERT INTO reminders (user_id, task_id, due_at, id, claim_id, state, reason, re
 VALUES (?,?,?,?,?,0,NULL,?,NULL,NULL)
 ON CONFLICT (user_id, task_id, due_at) DO UPDATE
 SET claim_id = excluded.claim_id, state = 0, reason = NULL, remind_at = excluded.remind_at WHERE state = 2)sql");
-  q.bind(row.user_id).bind(row.task_id).bind(row.due_date).bind(row.id).bind(row.claim_id).bind(row.remind_at).run();
+  q.bind(row.user_id)
+      .bind(row.task_id)
+      .bind(row.due_date)
+      .bind(row.id)
+      .bind(row.claim_id)
+      .bind(row.remind_at)
+      .run();
 }
 
 bool Transaction::settle_reminder(const ReminderRow& row) {
