@@ -335,6 +335,7 @@ struct Core : std::enable_shared_from_this<Core> {
   // Only on the first loop's thread once started.
   std::optional<Acceptor> acceptor;
   std::optional<Timer> accept_pauses;
+  bool accept_fails = false;  // said in the log once, not twenty times a second
   std::string socket_path;
   struct stat socket_file = {};
 
@@ -1104,10 +1105,13 @@ Task<void> accept_one(std::shared_ptr<Core> core, Shard& shard) {
   co_await core->acceptor->async_accept(session->socket, peer,
                                         asio::redirect_error(use_task, error));
   if (!error) {
+    core->accept_fails = false;
     hand_over(*core, std::move(session), peer);
   } else if (core->acceptor->is_open() && error != asio::error::connection_aborted) {
     // Out of descriptors or memory, most likely: it would fail again at once.
-    log::warning("a connection cannot be accepted", {{"error", error.message()}});
+    if (!std::exchange(core->accept_fails, true)) {
+      log::warning("connections cannot be accepted", {{"error", error.message()}});
+    }
     session.reset();
     core->accept_pauses->expires_after(accept_pause);
     co_await core->accept_pauses->async_wait(asio::redirect_error(use_task, error));
