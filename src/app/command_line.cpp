@@ -1,6 +1,5 @@
 #include "app/command_line.h"
 
-#include <deque>
 #include <filesystem>
 #include <map>
 
@@ -95,23 +94,28 @@ class Parser {
   }
 
   CLI::App* add_operation(CLI::App& parent, const std::string& name, const std::string& full_name,
-                          const std::string& help) {
+                          const std::string& help, bool needs_password = false) {
     CLI::App* sub = parent.add_subcommand(name, help);
     sub->fallthrough();
-    sub->callback([this, full_name] {
+    // CLI11 keeps one such callback: callback() and final_callback() are two names for it.
+    sub->callback([this, full_name, needs_password] {
       result_.command = Command::operation;
       result_.operation.name = full_name;
+      result_.needs_password = needs_password;
     });
     return sub;
   }
 
   // Paths are the server's to open: it may run in another folder.
   void add_path(CLI::App* sub, const std::string& name, const std::string& help) {
-    std::string& path = paths_.emplace_back();
-    sub->add_option(name, path, help)->required()->type_name("");
-    sub->final_callback([this, &path] {
-      result_.operation.arguments = {std::filesystem::absolute(path).string()};
-    });
+    sub->add_option_function<std::string>(
+           name,
+           [this](const std::string& path) {
+             result_.operation.arguments = {std::filesystem::absolute(path).string()};
+           },
+           help)
+        ->required()
+        ->type_name("");
   }
 
   void add_user_option(CLI::App* sub, bool required) {
@@ -171,19 +175,17 @@ class Parser {
 
   CLI::App* add_user(CLI::App& group, const std::string& name, const std::string& help,
                      bool needs_password) {
-    CLI::App* sub = add_operation(group, name, "user " + name, help);
+    CLI::App* sub = add_operation(group, name, "user " + name, help, needs_password);
     sub->add_option("email", result_.operation.arguments, "The account's email")
         ->required()
         ->expected(1)
         ->type_name("EMAIL");
-    sub->final_callback([this, needs_password] { result_.needs_password = needs_password; });
     return sub;
   }
 
   CLI::App app_;
   CommandLine result_;
   std::map<std::string_view, std::string> flags_;
-  std::deque<std::string> paths_;
 };
 
 }  // namespace
