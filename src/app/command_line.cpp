@@ -1,7 +1,9 @@
 #include "app/command_line.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
+#include <memory>
 
 #include <CLI/CLI.hpp>
 
@@ -11,10 +13,19 @@ namespace {
 constexpr const char* about =
     R"(todo-backend serves todo-app: tasks that recur, reminders, notifications and an audit trail.
 
-Without a subcommand it serves. Every setting is an environment variable and the same as a flag; a flag wins.)";
+Without a subcommand it serves. Every setting is an environment variable and the same as a flag,
+before or after the subcommand; a flag wins. Secrets are better given as variables: everyone on the
+machine sees flags.
+)";
 
 constexpr const char* epilogue =
-    R"(Exit codes: 0 done, 1 failed or not so (a chain does not hold, an id is not there), 2 not understood.
+    R"(
+Durations are a whole number and s, m, h or d.
+
+Exit codes:
+  0  done
+  1  failed, or not so: a chain does not hold, an id is not there, the server is not ready
+  2  the command line or a setting is not understood
 
 Examples:
   todo-backend                                     serve on http://127.0.0.1:8080
@@ -23,22 +34,28 @@ Examples:
   todo-backend backup /backups/todo-today.db       while the server runs
   todo-backend audit verify                        while the server runs, or without it
 
-Subcommands that change data send their work to the server that runs on the same DATA_DIR, and open the database
-themselves when none does.)";
+Subcommands that change data send their work to the server that runs on the same DATA_DIR, and open
+the database themselves when none does.
+)";
+
+constexpr const char* next_step = "Run `todo-backend --help` for what there is.\n";
+constexpr const char* settings_group = "Settings";
+constexpr std::size_t help_column = 32;
 
 // The parser and where it puts what it finds.
 class Parser {
  public:
   Parser() : app_(about, "todo-backend") {
-    app_.footer(epilogue);
+    formatter_->column_width(help_column);
+    app_.formatter(formatter_);
     app_.fallthrough();
     app_.require_subcommand(0, 1);
-    app_.option_defaults()->group("Settings");
+    app_.option_defaults()->group(settings_group);
     for (const Setting& setting : settings()) {
-      auto& value = flags_[setting.variable];
+      Flag& flag = flags_[setting.variable];
       const std::string help = std::string(setting.help) + " [" + std::string(setting.variable) +
-                               ", default " + std::string(setting.fallback) + "]";
-      app_.add_option(flag_of(setting), value, help)->type_name("");
+                               ", default: " + std::string(setting.fallback) + "]";
+      flag.option = app_.add_option(flag_of(setting), flag.text, help)->type_name("VALUE");
     }
     app_.option_defaults()->group("Options");
     add(app_, "serve", "Serve the API (the default)", Command::serve);
@@ -56,26 +73,68 @@ class Parser {
                                           const Lookup& environment) {
     try {
       app_.parse(argc, argv);
+      check_dead_letters();
     } catch (const CLI::CallForHelp&) {
-      return Notice{deepest(&app_)->help(), 0};
+      return Notice{help(), 0};
+    } catch (const CLI::ExtrasError&) {
+      return Notice{unexpected_argument() + "\n" + next_step, 2};
     } catch (const CLI::ParseError& error) {
-      return Notice{std::string(error.what()) + "\nRun `todo-backend --help` for what there is.\n",
-                    2};
+      return Notice{std::string(error.what()) + "\n" + next_step, 2};
     }
+    // Whoever asks which version this is may be about to repair the settings.
+    if (result_.command == Command::version) return std::move(result_);
     auto config = load_config([&](std::string_view variable) -> std::optional<std::string> {
-      if (const auto flag = flags_.find(variable); flag != flags_.end() && !flag->second.empty())
-        return flag->second;
+      if (const auto flag = flags_.find(variable); flag != flags_.end() && flag->second.given())
+        return flag->second.text;
       return environment(variable);
     });
-    if (!config) return Notice{config.error() + "\n", 2};
+    if (!config) return Notice{config.error() + "\n" + next_step, 2};
     result_.config = std::move(*config);
     return std::move(result_);
   }
 
  private:
-  static const CLI::App* deepest(const CLI::App* app) {
-    const auto chosen = app->get_subcommands();
-    return chosen.empty() ? app : deepest(chosen.front());
+  struct Flag {
+    std::string text;
+    CLI::Option* option = nullptr;
+    // Also as an empty text, which sets a variable of the environment back to its default.
+    bool given() const { return option->count() > 0; }
+  };
+
+  // Of the subcommand that was asked about, with the settings, which CLI11 shows of the program
+  // alone.
+  std::string help() const {
+    std::string text = app_.help();
+    if (!app_.get_subcommands().empty()) {
+      text += formatter_->make_group(settings_group, false,
+                                     app_.get_options([](const CLI::Option* option) {
+                                       return option->get_group() == settings_group;
+                                     }));
+    }
+    return text + epilogue;
+  }
+
+  // Names the first argument that nobody took. A misspelt flag may have a secret behind it, and a
+  // secret with a space in it ends as an argument of its own: neither is shown.
+  std::string unexpected_argument() const {
+    const std::vector<std::string> extras = app_.remaining(true);
+    const auto flag =
+        std::ranges::find_if(extras, [](const std::string& text) { return text.starts_with('-'); });
+    if (flag != extras.end()) return "there is no flag " + flag->substr(0, flag->find('='));
+    const bool with_secret = std::ranges::any_of(settings(), [&](const Setting& setting) {
+      return setting.secret && flags_.at(setting.variable).given();
+    });
+    if (with_secret || extras.empty()) return "there is an argument too many";
+    return "there is nothing that “" + extras.front() + "” would be";
+  }
+
+  // Nothing named is a mistake; to take it for everything would be a worse one.
+  void check_dead_letters() const {
+    const Operation& operation = result_.operation;
+    const bool changes =
+        operation.name == "events dead retry" || operation.name == "events dead drop";
+    if (changes && operation.arguments.empty() && !operation.all)
+      throw CLI::ValidationError(operation.name, "name event ids, or --all");
   }
 
   CLI::App* add(CLI::App& parent, const std::string& name, const std::string& help,
@@ -110,8 +169,11 @@ class Parser {
   void add_path(CLI::App* sub, const std::string& name, const std::string& help) {
     sub->add_option_function<std::string>(
            name,
-           [this](const std::string& path) {
-             result_.operation.arguments = {std::filesystem::absolute(path).string()};
+           [this, name](const std::string& path) {
+             std::error_code error;
+             const auto absolute = std::filesystem::absolute(path, error);
+             if (path.empty() || error) throw CLI::ValidationError(name, "must be a path");
+             result_.operation.arguments = {absolute.string()};
            },
            help)
         ->required()
@@ -148,8 +210,9 @@ class Parser {
     for (const auto& [name, help] :
          {std::pair{"retry", "Put them back into the outbox"}, std::pair{"drop", "Delete them"}}) {
       CLI::App* sub = add_operation(*dead, name, std::string("events dead ") + name, help);
-      sub->add_option("ids", result_.operation.arguments, "Event ids")->type_name("ID");
-      sub->add_flag("--all", result_.operation.all, "All of them");
+      CLI::Option* ids =
+          sub->add_option("ids", result_.operation.arguments, "Event ids")->type_name("ID");
+      sub->add_flag("--all", result_.operation.all, "All of them")->excludes(ids);
     }
 
     add_path(add_operation(app_, "backup", "backup",
@@ -180,12 +243,17 @@ class Parser {
         ->required()
         ->expected(1)
         ->type_name("EMAIL");
+    if (needs_password) {
+      const std::string flag_help = "Says what is so: the password is a line of standard input";
+      sub->add_flag("--password-stdin", flag_help);
+    }
     return sub;
   }
 
+  std::shared_ptr<CLI::Formatter> formatter_ = std::make_shared<CLI::Formatter>();
   CLI::App app_;
   CommandLine result_;
-  std::map<std::string_view, std::string> flags_;
+  std::map<std::string_view, Flag> flags_;
 };
 
 }  // namespace

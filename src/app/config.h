@@ -20,17 +20,28 @@ struct Config {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;          // 0: any free one
   std::uint16_t metrics_port = 9464;  // 0: off
+  std::uint16_t app_port = 8000;      // for the sidecar
   bool registration = true;
-  std::string public_url;                    // empty: unknown
+  std::string public_url;                    // an origin (RFC 6454), or empty: unknown
   std::vector<std::string> trusted_proxies;  // addresses and CIDR ranges
   bool rate_limits = true;
-  std::string database_url;  // empty: an SQLite file in the data directory
+  std::string database_url;         // sqlite:PATH; empty: an SQLite file in the data directory
+  std::string database_direct_url;  // PostgreSQL past its pooler
+  int db_pool = 16;                 // PostgreSQL connections
   std::string data_dir;
   std::vector<std::string> jwt_secrets;  // empty: made and kept in the data directory
   std::vector<std::string> audit_keys;
+  std::string event_bus = "embedded";
+  std::string pubsub_name = "todo-pubsub";
+  std::uint16_t dapr_http_port = 3500;
+  std::string dapr_api_token;
+  std::string app_api_token;
   std::chrono::seconds reminder_interval = std::chrono::minutes{15};
   std::chrono::seconds audit_retention = std::chrono::days{90};
   std::chrono::seconds shutdown_delay{0};
+  std::string openai_api_key;
+  std::string openai_base_url = "https://api.openai.com/v1";
+  std::string openai_model;
   log::Level log_level = log::Level::info;
 };
 
@@ -39,7 +50,7 @@ struct Setting {
   std::string_view variable;  // PORT; the flag is --port
   std::string_view help;
   std::string_view fallback;  // as --help shows it
-  bool secret = false;
+  bool secret = false;        // may hold one: the text is never echoed
   // Puts the text into the configuration; fails with what is allowed.
   std::expected<void, std::string> (*apply)(Config& config, const std::string& text);
   // The value in use, for check-config.
@@ -49,14 +60,14 @@ std::span<const Setting> settings();
 
 std::string flag_of(const Setting& setting);  // --metrics-port
 
-// Looks a variable up; nullopt or an empty text: not set.
+// Looks a variable up; nullopt or an empty text: not set, the default holds.
 using Lookup = std::function<std::optional<std::string>(std::string_view variable)>;
 
-// The configuration of what `lookup` finds. Fails with one sentence that names the variable and
-// never shows a secret.
+// The configuration of what `lookup` finds, which is asked for XDG_DATA_HOME and HOME too. Fails
+// with one sentence that names the variable and what it may be, and never shows a secret.
 std::expected<Config, std::string> load_config(const Lookup& lookup);
 
-// name=value lines, secrets masked.
+// The values in use as name=value lines, secrets masked.
 std::string describe(const Config& config);
 
 // The product's version, for example 0.1.0.

@@ -12,7 +12,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
@@ -31,6 +30,7 @@ std::unexpected<std::string> failed(const std::string& what, const std::string& 
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
     if (written < 0) return false;
     text.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -56,16 +56,14 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 }
 
 std::expected<DataDirectory, std::string> DataDirectory::open(const std::string& path) {
+  // The folder, and what SQLite and others make in it, is for its owner alone from the start.
+  ::umask(0077);
   std::error_code error;
-  const bool existed = std::filesystem::exists(path, error);
   std::filesystem::create_directories(path, error);
   if (error)
     return std::unexpected(fmt::format("DATA_DIR {} cannot be made: {}", path, error.message()));
-  if (!existed) ::chmod(path.c_str(), 0700);
   Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return failed("DATA_DIR cannot be opened:", path);
-  // What SQLite and others make in it is for its owner alone.
-  ::umask(0077);
   return DataDirectory(path, std::move(folder));
 }
 
@@ -86,6 +84,12 @@ std::expected<FileLock, std::string> DataDirectory::lock() const {
   return fd;
 }
 
+bool DataDirectory::in_use() const {
+  const std::string path = path_ + "/lock";
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd.valid() && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 std::string DataDirectory::control_socket() const {
   std::string path = path_ + "/control.sock";
   if (path.size() < sizeof(sockaddr_un::sun_path)) return path;
@@ -94,14 +98,17 @@ std::string DataDirectory::control_socket() const {
 
 std::expected<Key, std::string> DataDirectory::load_or_make_key(const std::string& name) const {
   const std::string path = path_ + "/" + name + ".key";
-  if (std::filesystem::exists(path)) {
-    ::chmod(path.c_str(), 0600);
+  if (const Descriptor kept(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); kept.valid()) {
+    // Best effort: a volume that is not ours to change may still hold a good key.
+    if (struct stat file{}; ::fstat(kept.get(), &file) == 0 && (file.st_mode & 0077) != 0)
+      ::fchmod(kept.get(), 0600);
     std::string text = first_line(path);
     if (text.size() < key_bytes_min)
       return std::unexpected(fmt::format(
           "{} holds no key: restore it from a copy, or give the key as a variable", path));
     return Key{std::move(text), false};
   }
+  if (errno != ENOENT) return failed("cannot read", path);
   std::array<char, key_random_bytes> random{};
   randombytes_buf(random.data(), random.size());
   const std::string text = base64url_encode({random.data(), random.size()});

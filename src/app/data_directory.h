@@ -29,15 +29,19 @@ struct Key {
   bool made_new = false;
 };
 
-// The folder that holds the database, its keys, backups and the control socket: 0700, its files
-// 0600.
+// The folder that holds the database, its keys, backups and the control socket. Made 0700; one that
+// is there keeps its mode, since it may be a mounted volume. Its files are 0600 either way.
 class DataDirectory {
  public:
-  // Makes the folder where it is missing. Fails with a sentence.
+  // Makes the folder where it is missing, and sets the process's umask to 077. Fails with a
+  // sentence.
   static std::expected<DataDirectory, std::string> open(const std::string& path);
 
   // Takes the lock at once, or fails and says which process holds it.
   std::expected<FileLock, std::string> lock() const;
+  // True while a process holds the lock, this one included. To decide anything by it, take the
+  // lock: the answer is old when it arrives.
+  bool in_use() const;
 
   std::string database_file() const { return path_ + "/todo.db"; }
   std::string backups_directory() const { return path_ + "/backups"; }
@@ -46,7 +50,8 @@ class DataDirectory {
   std::string control_socket() const;
 
   // DATA_DIR/<name>.key, made at its first use: random, synced, and whole or not there after a
-  // crash.
+  // crash. One that others could read is made 0600. Fails with a sentence; a file that is there but
+  // cannot be read, or is too short for a key, is never replaced.
   std::expected<Key, std::string> load_or_make_key(const std::string& name) const;
 
  private:
