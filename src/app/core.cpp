@@ -30,9 +30,9 @@ std::expected<std::vector<std::string>, std::string> keys_of(
 
 }  // namespace
 
-Core::Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
+Core::Core(Config c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
            const std::vector<std::string>& audit)
-    : config(c),
+    : config(std::move(c)),
       directory(std::move(d)),
       lock(std::move(l)),
       jwt_secrets(std::move(jwt)),

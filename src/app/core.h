@@ -48,7 +48,7 @@ class Core {
   std::unique_ptr<pipeline::Housekeeping> housekeeping;
 
  private:
-  Core(const Config& c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
+  Core(Config c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
        const std::vector<std::string>& audit);
 };
 

@@ -157,9 +157,9 @@ std::optional<std::string> base64url_decode(std::string_view text) {
   std::uint32_t buffer = 0;
   int bits = 0;
   for (const char c : text) {
-    const int value = base64url_values[static_cast<unsigned char>(c)];
+    const auto value = base64url_values[static_cast<unsigned char>(c)];
     if (value < 0) return std::nullopt;
-    buffer = (buffer << 6) | static_cast<std::uint32_t>(value);
+    buffer = (buffer << 6) | static_cast<std::uint8_t>(value);
     bits += 6;
     if (bits >= 8) {
       bits -= 8;

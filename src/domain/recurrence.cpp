@@ -185,7 +185,7 @@ std::optional<Due> next_due(const Recurrence& recurrence, const Due& current, co
     return due_of_step_in(recurrence, here.anchor, all_day, step, zone);
   };
   const std::int64_t first = here.anchor.step + 1;
-  const auto next = step_due(first);
+  auto next = step_due(first);
   if (!next || missed == MissedOccurrences::keep || next->at > now) return next;
   // Due dates never go back as steps go on, so the first after now is found by halving: some twenty
   // looks, however long ago the task was due. Past the end of time counts as after now.

@@ -28,8 +28,8 @@ Error forbidden(const char* detail) { return Error{ErrorCode::forbidden, detail,
 }  // namespace
 
 struct Api::Impl {
-  Impl(Dependencies dependencies, ApiOptions options)
-      : app{std::move(dependencies),
+  Impl(const Dependencies& dependencies, ApiOptions options)
+      : app{dependencies,
             std::move(options),
             Authenticator(dependencies.store, dependencies.jwt),
             RateLimiter(user_rate),
@@ -106,8 +106,8 @@ struct Api::Impl {
   Router router;
 };
 
-Api::Api(Dependencies dependencies, ApiOptions options)
-    : impl_(std::make_unique<Impl>(std::move(dependencies), std::move(options))) {}
+Api::Api(const Dependencies& dependencies, ApiOptions options)
+    : impl_(std::make_unique<Impl>(dependencies, std::move(options))) {}
 
 Api::~Api() = default;
 

@@ -46,7 +46,7 @@ class Api final : public net::Handler {
     std::function<Readiness()> readiness;
     std::function<void()> wake_housekeeping;  // a recomputation or purge has begun
   };
-  Api(Dependencies dependencies, ApiOptions options);
+  Api(const Dependencies& dependencies, ApiOptions options);
   ~Api() override;
 
   void handle(const net::Request& request, Executor& executor, net::Reply reply) override;

@@ -122,6 +122,45 @@ void Authenticator::forget_all() {
   cache_->entries.clear();
 }
 
+// One credential on its way through the database.
+struct Authenticator::Lookup {
+  std::string token;
+  std::string token_hash;  // of an API token; empty: a session
+  Uuid session_id;
+  bool by_cookie = false;
+  Instant now{};
+  std::optional<Cache::Entry> found;
+  std::optional<Uuid> touch;
+  Done done;
+
+  void find(storage::ReadTx& tx) {
+    found.reset();
+    touch.reset();
+    token_hash.empty() ? find_session(tx) : find_api_token(tx);
+  }
+
+  void find_session(storage::ReadTx& tx) {
+    const auto session = tx.find_session(session_id);
+    if (!session || session->expires_at <= now) return;
+    Caller caller;
+    caller.user_id = session->user_id;
+    caller.session_id = session->id;
+    caller.actor = "web";
+    found = Cache::Entry{std::move(caller), Steady::now(), session->expires_at};
+  }
+
+  void find_api_token(storage::ReadTx& tx) {
+    const auto known = tx.find_api_token(token_hash);
+    if (!known || (known->expires_at && *known->expires_at <= now)) return;
+    Caller caller;
+    caller.user_id = known->user_id;
+    caller.scope = known->scope;
+    caller.actor = "token:" + known->name;
+    if (!known->last_used_at || *known->last_used_at + touch_interval <= now) touch = known->id;
+    found = Cache::Entry{std::move(caller), Steady::now(), known->expires_at};
+  }
+};
+
 void Authenticator::authenticate(const net::Request& request, Instant now, Executor& executor,
                                  Done done) {
   const auto credential = credential_of(request);
@@ -132,16 +171,6 @@ void Authenticator::authenticate(const net::Request& request, Instant now, Execu
     known->by_cookie = credential->by_cookie;
     return done(std::move(*known));
   }
-  struct Lookup {
-    std::string token;
-    std::string token_hash;  // of an API token; empty: a session
-    Uuid session_id;
-    bool by_cookie = false;
-    Instant now{};
-    std::optional<Cache::Entry> found;
-    std::optional<Uuid> touch;
-    Done done;
-  };
   auto lookup = std::make_shared<Lookup>();
   lookup->token = credential->token;
   lookup->by_cookie = credential->by_cookie;
@@ -155,51 +184,32 @@ void Authenticator::authenticate(const net::Request& request, Instant now, Execu
     lookup->session_id = claims->session_id;
   }
   lookup->done = std::move(done);
-
-  const auto look = [lookup](storage::ReadTx& tx) {
-    lookup->found.reset();
-    Caller caller;
-    if (lookup->token_hash.empty()) {
-      const auto session = tx.find_session(lookup->session_id);
-      if (!session || session->expires_at <= lookup->now) return;
-      caller.user_id = session->user_id;
-      caller.session_id = session->id;
-      caller.actor = "web";
-      lookup->found = Cache::Entry{std::move(caller), Steady::now(), session->expires_at};
-      return;
-    }
-    const auto token = tx.find_api_token(lookup->token_hash);
-    if (!token || (token->expires_at && *token->expires_at <= lookup->now)) return;
-    caller.user_id = token->user_id;
-    caller.scope = token->scope;
-    caller.actor = "token:" + token->name;
-    if (!token->last_used_at || *token->last_used_at + touch_interval <= lookup->now)
-      lookup->touch = token->id;
-    lookup->found = Cache::Entry{std::move(caller), Steady::now(), token->expires_at};
-  };
-  const auto answer = [lookup, cache = cache_, &store = store_,
-                       &executor](storage::Outcome outcome) {
-    if (outcome != storage::Outcome::committed) {
-      return lookup->done(
-          std::unexpected(Error{ErrorCode::unavailable, "The database is away", {}, 1}));
-    }
-    if (!lookup->found) return lookup->done(refused());
-    if (lookup->touch) {
-      store.write(
-          [id = *lookup->touch, now = lookup->now](storage::Tx& tx) {
-            tx.touch_api_token(id, now);
-            return storage::Verdict::commit;
-          },
-          executor, [](storage::Outcome) {});
-    }
-    Caller caller = lookup->found->caller;
-    caller.by_cookie = lookup->by_cookie;
-    cache->put(std::move(lookup->token), std::move(*lookup->found));
-    lookup->done(std::move(caller));
-  };
-  if (!store_.read(look, executor, answer)) {
+  const bool queued = store_.read(
+      [lookup](storage::ReadTx& tx) { lookup->find(tx); }, executor,
+      [this, lookup, &executor](storage::Outcome outcome) { answer(*lookup, outcome, executor); });
+  if (!queued) {
     lookup->done(std::unexpected(Error{ErrorCode::unavailable, "Too much to do right now", {}, 1}));
   }
+}
+
+void Authenticator::answer(Lookup& lookup, storage::Outcome outcome, Executor& executor) {
+  if (outcome != storage::Outcome::committed) {
+    return lookup.done(
+        std::unexpected(Error{ErrorCode::unavailable, "The database is away", {}, 1}));
+  }
+  if (!lookup.found) return lookup.done(refused());
+  if (lookup.touch) {
+    store_.write(
+        [id = *lookup.touch, now = lookup.now](storage::Tx& tx) {
+          tx.touch_api_token(id, now);
+          return storage::Verdict::commit;
+        },
+        executor, [](storage::Outcome) {});
+  }
+  Caller caller = lookup.found->caller;
+  caller.by_cookie = lookup.by_cookie;
+  cache_->put(std::move(lookup.token), std::move(*lookup.found));
+  lookup.done(std::move(caller));
 }
 
 }  // namespace todo::http

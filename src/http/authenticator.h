@@ -43,6 +43,8 @@ class Authenticator {
 
  private:
   struct Cache;
+  struct Lookup;
+  void answer(Lookup& lookup, storage::Outcome outcome, Executor& executor);
   storage::Store& store_;
   const Jwt& jwt_;
   std::shared_ptr<Cache> cache_;

@@ -75,7 +75,7 @@ service::Member<std::string> Body::text(std::string_view name, const TextRule& r
     refuse(std::string(name), rule.nullable ? "Must be a string or null" : "Must be a string");
     return {true, std::nullopt};
   }
-  std::string_view text = std::string_view(value->as_string());
+  auto text = std::string_view(value->as_string());
   if (rule.trimmed) text = trim(text);
   const std::size_t length = count_code_points(text);
   if (length < rule.min || length > rule.max) refuse(std::string(name), length_message(rule));

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 
 #include "base/text.h"
 
@@ -82,9 +83,9 @@ std::string client_address(const net::Request& request, const std::vector<std::s
   std::string client(request.peer);
   // The last field and its last entry are the nearest proxy's word; what a client wrote itself
   // stands before.
-  for (auto field = request.fields.rbegin(); field != request.fields.rend(); ++field) {
-    if (fold_case(field->name) != "x-forwarded-for") continue;
-    std::string_view rest = field->value;
+  for (const net::Field& field : std::views::reverse(request.fields)) {
+    if (fold_case(field.name) != "x-forwarded-for") continue;
+    std::string_view rest = field.value;
     while (!rest.empty()) {
       const auto comma = rest.rfind(',');
       const std::string_view entry =

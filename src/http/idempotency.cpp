@@ -28,7 +28,12 @@ std::string hash_request(const net::Request& request) {
 
 std::string write_headers(const net::Response& response) {
   std::string out;
-  for (const auto& [name, value] : response.headers) out += name + ": " + value + "\n";
+  for (const auto& [name, value] : response.headers) {
+    out += name;
+    out += ": ";
+    out += value;
+    out += '\n';
+  }
   return out;
 }
 

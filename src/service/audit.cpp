@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -173,7 +174,9 @@ std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Ins
 
 void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
                   std::vector<AuditEvent> events) {
-  std::ranges::stable_sort(events, {}, &AuditEvent::user_id);
+  // Ids tell the order of making: a user's events are recorded in it, whatever the order of
+  // arrival.
+  std::ranges::sort(events, {}, [](const AuditEvent& e) { return std::pair(e.user_id, e.id); });
   for (auto first = events.begin(); first != events.end();) {
     const Uuid user_id = first->user_id;
     const auto last = std::find_if(first, events.end(),

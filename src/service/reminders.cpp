@@ -156,7 +156,7 @@ std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx
     answer.remind_at = task->remind_at;
     answers.push_back(answer);
   }
-  std::ranges::stable_sort(answers, {}, &ReminderAnswer::due_date);
+  std::ranges::sort(answers, {}, &ReminderAnswer::due_date);  // one row a date
   return answers;
 }
 

@@ -191,7 +191,7 @@ std::optional<Task> promise_next(storage::Tx& tx, const Call& call, const User& 
   const auto due = next_due(completed.recurrence, *completed.due, zone_of(user),
                             *completed.completed_at, user.preferences.missed_occurrences, call.now);
   if (!due) return std::nullopt;
-  const Task next = successor_of(completed, call, *due);
+  Task next = successor_of(completed, call, *due);
   tx.insert_promise(
       {next.id, next.user_id, completed.id, next.series_id, next.occurrence, task_record(next)});
   tx.insert_outbox(make_completed_event(call.ids->next(), call.now, completed, next, call.origin));

@@ -451,7 +451,7 @@ void run_change_password(const ExchangePtr& exchange) {
                 [exchange, next = std::move(next)](std::string stored) mutable {
                   const bool queued = exchange->app().with.passwords.hash(
                       std::move(next), exchange->executor(),
-                      [exchange, stored = std::move(stored)](std::string hash) {
+                      [exchange, stored = std::move(stored)](const std::string& hash) {
                         if (hash.empty()) return exchange->refuse(unavailable(busy));
                         write_and_answer(
                             exchange, stored,

@@ -28,7 +28,7 @@ void line(std::string& out, std::string_view type,
 // download holds no transaction open.
 class Export final : public net::BodySource, public std::enable_shared_from_this<Export> {
  public:
-  explicit Export(ExchangePtr exchange)
+  explicit Export(const ExchangePtr& exchange)
       : store_(exchange->app().with.store),
         executor_(exchange->executor()),
         user_id_(exchange->caller().user_id),

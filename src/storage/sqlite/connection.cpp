@@ -194,9 +194,8 @@ std::string_view Query::blob() {
 
 Uuid Query::id() {
   Uuid id;
-  const std::string_view bytes = blob();
-  std::copy_n(bytes.data(), std::min(bytes.size(), id.bytes.size()),
-              reinterpret_cast<char*>(id.bytes.data()));
+  const std::string_view bytes = blob().substr(0, id.bytes.size());
+  std::ranges::copy(bytes, reinterpret_cast<char*>(id.bytes.data()));
   return id;
 }
 

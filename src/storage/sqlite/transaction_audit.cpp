@@ -17,9 +17,8 @@ std::string_view bytes_of(const AuditHash& hash) {
 
 AuditHash read_hash(Query& q) {
   AuditHash hash{};
-  const std::string_view bytes = q.blob();
-  std::copy_n(bytes.data(), std::min(bytes.size(), hash.size()),
-              reinterpret_cast<char*>(hash.data()));
+  const std::string_view bytes = q.blob().substr(0, hash.size());
+  std::ranges::copy(bytes, reinterpret_cast<char*>(hash.data()));
   return hash;
 }
 
