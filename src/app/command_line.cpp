@@ -167,15 +167,14 @@ class Parser {
 
   // Paths are the server's to open: it may run in another folder.
   void add_path(CLI::App* sub, const std::string& name, const std::string& help) {
-    sub->add_option_function<std::string>(
-           name,
-           [this, name](const std::string& path) {
-             std::error_code error;
-             const auto absolute = std::filesystem::absolute(path, error);
-             if (path.empty() || error) throw CLI::ValidationError(name, "must be a path");
-             result_.operation.arguments = {absolute.string()};
-           },
-           help)
+    sub->add_option(name, result_.operation.arguments, help)
+        ->expected(1)
+        ->transform([](const std::string& path) {
+          std::error_code error;
+          const auto absolute = std::filesystem::absolute(path, error);
+          if (path.empty() || error) throw CLI::ValidationError("must be a path");
+          return absolute.string();
+        })
         ->required()
         ->type_name("");
   }
