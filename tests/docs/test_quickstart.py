@@ -13,7 +13,7 @@ DOCUMENTED_URL = "http://127.0.0.1:8080"
 
 
 @pytest.fixture
-def server(tmp_path):
+def timed(tmp_path):
     server = Server(tmp_path / "server", faketime=True, RATE_LIMITS="on")
     yield server
     server.stop()
@@ -40,17 +40,17 @@ def set_clock(server, step) -> None:
     server.run("reminders", "run")  # as its timer did meanwhile
 
 
-def test_the_quickstart_does_what_it_says(server, tmp_path):
+def test_the_quickstart_does_what_it_says(timed, tmp_path):
     steps = read_steps((ROOT / "docs" / "quickstart.md").read_text())
     assert len(steps) > 40
-    server.set_clock_offset(steps[0].clock.timestamp() - time.time())
-    server.start()
-    shell, comparison = open_shell(server, tmp_path / "checkout"), Comparison()
+    timed.set_clock_offset(steps[0].clock.timestamp() - time.time())
+    timed.start()
+    shell, comparison = open_shell(timed, tmp_path / "checkout"), Comparison()
     for step in steps:
         where = f"docs/quickstart.md:{step.line}:\n{step.commands}\n"
         if step.clock:
-            set_clock(server, step)
-        succeeded, printed = shell.run(step.commands.replace(DOCUMENTED_URL, server.url))
+            set_clock(timed, step)
+        succeeded, printed = shell.run(step.commands.replace(DOCUMENTED_URL, timed.url))
         assert succeeded, f"{where}a command failed; printed:\n{printed}"
         if step.shown is None:
             assert printed == "", f"{where}prints what is not shown:\n{printed}"
@@ -60,12 +60,12 @@ def test_the_quickstart_does_what_it_says(server, tmp_path):
     shell.close()
 
 
-def test_the_readme_s_first_steps_lead_where_they_say(server, tmp_path):
+def test_the_readme_s_first_steps_lead_where_they_say(timed, tmp_path):
     text = (ROOT / "README.md").read_text()
     step = next(step for step in read_steps(text) if "/auth/register" in step.commands)
-    server.start()
-    shell = open_shell(server, tmp_path / "checkout")
-    succeeded, printed = shell.run(step.commands.replace(DOCUMENTED_URL, server.url))
+    timed.start()
+    shell = open_shell(timed, tmp_path / "checkout")
+    succeeded, printed = shell.run(step.commands.replace(DOCUMENTED_URL, timed.url))
     shell.close()
     assert succeeded, printed
     assert printed.splitlines()[-1] == '"2027-02-28"' and f"prints `{printed.splitlines()[-1]}`" in text

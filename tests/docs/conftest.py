@@ -1,0 +1,16 @@
+import pytest
+
+from harness.server import Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for the tests that only look at it, or work as a user of their own."""
+    server = Server(tmp_path_factory.mktemp("shared")).start()
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def user(server):
+    return server.user()
