@@ -1,0 +1,41 @@
+#pragma once
+
+#include <type_traits>
+
+#include <gtest/gtest.h>
+
+#include "storage/store.h"
+
+// Work in a transaction of its own, done when the call returns; it answers what the work answers.
+namespace todo::test {
+
+template <class Work>
+std::invoke_result_t<Work&, storage::Tx&> write(storage::Store& store, Work work) {
+  using Result = std::invoke_result_t<Work&, storage::Tx&>;
+  if constexpr (std::is_void_v<Result>) {
+    EXPECT_EQ(store.write_and_wait([&](storage::Tx& tx) {
+      work(tx);
+      return storage::Verdict::commit;
+    }),
+              storage::Outcome::committed);
+  } else {
+    Result result{};
+    write(store, [&](storage::Tx& tx) { result = work(tx); });
+    return result;
+  }
+}
+
+template <class Work>
+std::invoke_result_t<Work&, storage::ReadTx&> read(storage::Store& store, Work work) {
+  using Result = std::invoke_result_t<Work&, storage::ReadTx&>;
+  if constexpr (std::is_void_v<Result>) {
+    EXPECT_EQ(store.read_and_wait([&](storage::ReadTx& tx) { work(tx); }),
+              storage::Outcome::committed);
+  } else {
+    Result result{};
+    read(store, [&](storage::ReadTx& tx) { result = work(tx); });
+    return result;
+  }
+}
+
+}  // namespace todo::test
