@@ -1,0 +1,74 @@
+"""docs/operations.md says what the program itself says of its settings, subcommands, metrics and keys."""
+import http.client
+import pathlib
+import re
+import secrets
+import subprocess
+
+from harness.server import Server, program
+
+TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+
+
+def rows(heading: str) -> list:
+    """The cells of the first table of a section."""
+    section = re.split(r"^## ", TEXT.split(f"\n## {heading}\n", 1)[1], flags=re.M)[0]
+    table = re.search(r"(?:^\|.*\n)+", section, flags=re.M)[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def code(cell: str) -> str:
+    return cell.strip("`")
+
+
+def show_help(*arguments) -> str:
+    return subprocess.run([program(), *arguments, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_setting_is_documented_with_its_flag_and_default():
+    told = re.findall(r"^  (--[\w-]+) VALUE\s.*\[(\w+), default: (.*)\]$", show_help(), flags=re.M)
+    assert len(told) > 20
+    documented = [(code(flag), code(variable), default) for variable, flag, default, _ in rows("Settings")]
+    assert sorted(documented) == sorted(told)
+
+
+def subcommands(*path) -> list:
+    listed = re.search(r"^Subcommands:\n((?:  .*\n)+)", show_help(*path), flags=re.M)
+    if listed is None:
+        return [" ".join(path)]
+    names = re.findall(r"^  (\S+)", listed[1], flags=re.M)
+    return [leaf for name in names for leaf in subcommands(*path, name)]
+
+
+def test_every_subcommand_is_documented():
+    assert [code(command) for command, _ in rows("Subcommands")] == subcommands()
+
+
+def test_every_metric_is_documented_with_its_type(server, user):
+    user.task()  # so that requests have been counted
+    connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port, timeout=10)
+    connection.request("GET", "/metrics")
+    told = re.findall(r"^# TYPE (\w+) (\w+)$", connection.getresponse().read().decode(), flags=re.M)
+    connection.close()
+    assert sorted((code(name), kind) for name, kind, _ in rows("Metrics")) == sorted(told)
+
+
+def test_keys_change_without_ending_sessions_or_breaking_chains(tmp_path):
+    server = Server(tmp_path / "server").start()
+    user = server.user()
+    task = user.task()
+    server.stop()
+    for variable, file in (("JWT_SECRET", "jwt.key"), ("AUDIT_KEY", "audit.key")):
+        server.settings[variable] = f"{secrets.token_urlsafe(36)},{(server.data / file).read_text().strip()}"
+    server.start()
+    user.edit(task, title="Buy oat milk")
+    assert user.get("/audit/verify").json()["verified"]
+    server.stop()
+    # The old keys left out: the session is over, and the first entry has no key.
+    for variable in ("JWT_SECRET", "AUDIT_KEY"):
+        server.settings[variable] = server.settings[variable].split(",")[0]
+    server.start()
+    user.get("/tasks").expect(401)
+    verified = server.run("audit", "verify", check=False)
+    assert verified.returncode == 1 and "AUDIT_KEY" in verified.stderr
+    server.stop()
