@@ -3,9 +3,9 @@ import http.client
 import pathlib
 import re
 import secrets
-import subprocess
 
-from harness.server import Server, program
+from harness.server import Server
+from program_help import show_help, subcommands
 
 TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
 
@@ -21,23 +21,11 @@ def code(cell: str) -> str:
     return cell.strip("`")
 
 
-def show_help(*arguments) -> str:
-    return subprocess.run([program(), *arguments, "--help"], capture_output=True, text=True, check=True).stdout
-
-
 def test_every_setting_is_documented_with_its_flag_and_default():
     told = re.findall(r"^  (--[\w-]+) VALUE\s.*\[(\w+), default: (.*)\]$", show_help(), flags=re.M)
     assert len(told) > 20
     documented = [(code(flag), code(variable), default) for variable, flag, default, _ in rows("Settings")]
     assert sorted(documented) == sorted(told)
-
-
-def subcommands(*path) -> list:
-    listed = re.search(r"^Subcommands:\n((?:  .*\n)+)", show_help(*path), flags=re.M)
-    if listed is None:
-        return [" ".join(path)]
-    names = re.findall(r"^  (\S+)", listed[1], flags=re.M)
-    return [leaf for name in names for leaf in subcommands(*path, name)]
 
 
 def test_every_subcommand_is_documented():
