@@ -60,3 +60,22 @@ def test_keys_change_without_ending_sessions_or_breaking_chains(tmp_path):
     verified = server.run("audit", "verify", check=False)
     assert verified.returncode == 1 and "AUDIT_KEY" in verified.stderr
     server.stop()
+
+
+def test_a_backup_with_both_keys_goes_on_in_another_folder(tmp_path):
+    old = Server(tmp_path / "old").start()
+    user = old.user()
+    task = user.task()
+    old.run("backup", str(tmp_path / "copy.db"))
+    old.stop()
+    new = Server(tmp_path / "new")
+    new.data.mkdir(mode=0o700)
+    for key in ("jwt.key", "audit.key"):
+        (new.data / key).write_bytes((old.data / key).read_bytes())
+    new.run("restore", str(tmp_path / "copy.db"))
+    new.start()
+    user.server = new
+    assert user.read(task)["title"] == task["title"]  # with the session of before
+    assert user.edit(task, title="Buy oat milk")["version"] == 2
+    assert new.run("audit", "verify").stdout == "all 1 chains hold: 2 entries\n"
+    new.stop()
