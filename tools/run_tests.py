@@ -217,7 +217,11 @@ def conformance(options: argparse.Namespace) -> Counts:
 
 
 def properties(options: argparse.Namespace) -> Counts:
-    return gtests("release", one_program("property", "property"), options, property_env(options))
+    env = {"RC_PARAMS": "max_success=1000", **property_env(options)}
+    counts = gtests("release", one_program("property", "property"), options, env)
+    # Python's own arithmetic asks bin/recurrence_cases, which is built with the program above.
+    counts.add(pytest("property-oracle", "tests/property", options))
+    return counts
 
 
 # --- pytest ---------------------------------------------------------------------------------------
