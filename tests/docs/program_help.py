@@ -6,7 +6,8 @@ from harness.server import program
 
 
 def show_help(*arguments) -> str:
-    return subprocess.run([program(), *arguments, "--help"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([program(), *arguments, "--help"], capture_output=True, text=True,
+                          check=True).stdout
 
 
 def subcommands(*path) -> list:

@@ -1,5 +1,5 @@
-"""docs/data-model.md names every table, column and index of the real database, and the audit chain can be
-verified from an export by what is written there."""
+"""docs/data-model.md names every table, column and index of the real database, and by what stands
+there an exported audit chain can be verified."""
 import hashlib
 import json
 import pathlib
@@ -17,7 +17,8 @@ def schema(server):
     with sqlite3.connect(f"file:{server.data / 'todo.db'}?mode=ro", uri=True) as database:
         tables = [name for name, in database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-        columns = {name: [row[1] for row in database.execute(f"PRAGMA table_info({name})")] for name in tables}
+        columns = {name: [row[1] for row in database.execute(f"PRAGMA table_info({name})")]
+                   for name in tables}
         indexes = [name for name, in database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")]
     database.close()

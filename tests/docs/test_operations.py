@@ -1,4 +1,4 @@
-"""docs/operations.md says what the program itself says of its settings, subcommands, metrics and keys."""
+"""docs/operations.md says what the program says of its settings, subcommands, metrics and keys."""
 import http.client
 import pathlib
 import re
@@ -24,7 +24,8 @@ def code(cell: str) -> str:
 def test_every_setting_is_documented_with_its_flag_and_default():
     told = re.findall(r"^  (--[\w-]+) VALUE\s.*\[(\w+), default: (.*)\]$", show_help(), flags=re.M)
     assert len(told) > 20
-    documented = [(code(flag), code(variable), default) for variable, flag, default, _ in rows("Settings")]
+    documented = [(code(flag), code(variable), default)
+                  for variable, flag, default, _ in rows("Settings")]
     assert sorted(documented) == sorted(told)
 
 
@@ -47,7 +48,8 @@ def test_keys_change_without_ending_sessions_or_breaking_chains(tmp_path):
     task = user.task()
     server.stop()
     for variable, file in (("JWT_SECRET", "jwt.key"), ("AUDIT_KEY", "audit.key")):
-        server.settings[variable] = f"{secrets.token_urlsafe(36)},{(server.data / file).read_text().strip()}"
+        old_key = (server.data / file).read_text().strip()
+        server.settings[variable] = f"{secrets.token_urlsafe(36)},{old_key}"
     server.start()
     user.edit(task, title="Buy oat milk")
     assert user.get("/audit/verify").json()["verified"]

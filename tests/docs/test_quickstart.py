@@ -1,4 +1,4 @@
-"""The commands of docs/quickstart.md and of the README's first steps print what the documents show."""
+"""The commands of docs/quickstart.md and of the README's first steps print what is shown there."""
 import os
 import pathlib
 import time
@@ -20,7 +20,7 @@ def timed(tmp_path):
 
 
 def open_shell(server, folder) -> Shell:
-    """As a reader has it: in the checkout, the built program in build/release, the server's settings."""
+    """As a reader has it: a checkout with the built program, and the server's settings."""
     (folder / "build").mkdir(parents=True)
     (folder / "build" / "release").symlink_to(pathlib.Path(program()).parent)
     clock = ("LD_PRELOAD", "FAKETIME", "DONT_FAKE")
@@ -68,7 +68,8 @@ def test_the_readme_s_first_steps_lead_where_they_say(timed, tmp_path):
     succeeded, printed = shell.run(step.commands.replace(DOCUMENTED_URL, timed.url))
     shell.close()
     assert succeeded, printed
-    assert printed.splitlines()[-1] == '"2027-02-28"' and f"prints `{printed.splitlines()[-1]}`" in text
+    last = printed.splitlines()[-1]
+    assert last == '"2027-02-28"' and f"prints `{last}`" in text
 
 
 ID, OTHER = "01a4001a-7d48-7400-9aea-928d5a08f341", "01a4001a-7f21-7414-bde6-85e6b291b243"

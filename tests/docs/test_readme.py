@@ -22,8 +22,11 @@ def test_the_service_unit_is_one_that_systemd_takes(tmp_path):
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md", "docs/operations.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", [
+    "README.md", "docs/quickstart.md", "docs/operations.md", "docs/architecture.md"])
 def test_the_commands_that_a_document_names_exist(document):
     known = subcommands()
     named = re.findall(r"todo-backend ((?:[a-z][a-z-]*\b ?)+)", (ROOT / document).read_text())
-    assert [words for words in named if not any(f"{words} ".startswith(f"{name} ") for name in known)] == []
+    unknown = [words for words in named
+               if not any(f"{words} ".startswith(f"{name} ") for name in known)]
+    assert unknown == []

@@ -1,20 +1,22 @@
-"""Runs the commands of a Markdown document, in order and in one bash, and compares what they print with
-what the document shows.
+"""Runs the commands of a Markdown document, in order and in one bash, and compares what they print
+with what the document shows.
 
-A block fenced as `sh` is run as it stands. When it prints something, the next block must show it: `json`
-for JSON values, whatever their layout, `text` for lines. A comment `<!-- clock: 2027-03-01T08:00:00Z -->`
-says what the server's clock shows from there on, with `, after a restart` when the server was stopped
-meanwhile; `<!-- not run -->` stands before a block that is not for this shell.
+A block fenced as `sh` is run as it stands. When it prints something, the next block must show it:
+`json` for JSON values, whatever their layout, `text` for lines. A comment
+`<!-- clock: 2027-03-01T08:00:00Z -->` says what the server's clock shows from there on, with
+`, after a restart` when the server was stopped meanwhile; `<!-- not run -->` stands before a block
+that is not for this shell.
 
-What differs from run to run is matched by its kind: an id, a hash or a token stands for another one, and
-the same id always for the same; an instant with a fraction stands for one within ten minutes. All else,
-instants without a fraction included, must be equal to the letter.
+What differs from run to run is matched by its kind: an id, a hash or a token stands for another,
+and the same id always for the same; an instant with a fraction stands for one within ten minutes.
+All else, instants without a fraction included, must be equal to the letter.
 """
 import dataclasses
 import datetime
 import json
 import re
 import subprocess
+import threading
 import uuid
 
 FENCE = re.compile(r"^(?:<!-- (?P<comment>.*?) -->|```(?P<language>\w*))\s*$")
@@ -64,7 +66,8 @@ def read_steps(text: str) -> list[Step]:
             fresh = Step(number, body)
             if clock:
                 moment, _, restart = clock.partition(", ")
-                fresh.clock, fresh.after_restart = parse_instant(moment), restart == "after a restart"
+                fresh.clock = parse_instant(moment)
+                fresh.after_restart = restart == "after a restart"
             steps.append(fresh)
             clock = ""
         elif match["language"] in ("json", "text") and fresh is not None:
@@ -88,13 +91,18 @@ class Shell:
         mark = f"== {uuid.uuid4()} "
         self.process.stdin.write(f"failed=0\n{commands}\nprintf '%s%s\\n' '{mark}' $failed\n")
         self.process.stdin.flush()
-        printed = []
-        for line in self.process.stdout:
-            text, found, status = line.partition(mark)
-            printed.append(text)
-            if found:
-                return status.strip() == "0", "".join(printed)
-        raise AssertionError("bash ended:\n" + "".join(printed))
+        deadline = threading.Timer(COMMAND_SECONDS, self.process.kill)
+        deadline.start()
+        try:
+            printed = []
+            for line in self.process.stdout:
+                text, found, status = line.partition(mark)
+                printed.append(text)
+                if found:
+                    return status.strip() == "0", "".join(printed)
+            raise AssertionError("bash ended, or took too long:\n" + "".join(printed))
+        finally:
+            deadline.cancel()
 
     def close(self) -> None:
         self.process.stdin.close()
