@@ -1,0 +1,365 @@
+// Shows /api/openapi.json: operations by tag, their parameters, bodies, answers and examples.
+// Text reaches the page as text nodes only, never as markup.
+'use strict';
+
+const methods = ['get', 'post', 'patch', 'put', 'delete'];
+const wide = matchMedia('(min-width: 60rem)');
+let api;
+
+function el(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === false || value === undefined) continue;
+    if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? '' : value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// `code`, **strong** and *emphasis* of CommonMark: all that the descriptions use.
+function inline(text) {
+  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*)/).map((piece) => {
+    if (piece.startsWith('`')) return el('code', {}, piece.slice(1, -1));
+    if (piece.startsWith('**')) return el('strong', {}, piece.slice(2, -2));
+    if (piece.startsWith('*') && piece.length > 2) return el('em', {}, piece.slice(1, -1));
+    return piece;
+  });
+}
+
+function prose(text, className) {
+  return (text ?? '').trim().split(/\n\s*\n/).filter(Boolean)
+    .map((paragraph) => el('p', className ? { class: className } : {}, inline(paragraph.replace(/\s*\n\s*/g, ' '))));
+}
+
+function deref(value) {
+  let found = value;
+  while (found?.$ref) {
+    const { $ref, ...own } = found;
+    const target = $ref.slice(2).split('/').reduce((at, name) => at[name], api);
+    found = { ...target, ...own };
+  }
+  return found?.allOf && !found.type ? narrowed(found) : found;
+}
+
+// An object whose members another schema narrows: a member that may not be there is `false`.
+function narrowed({ allOf, ...own }) {
+  const [base, ...others] = allOf.map(deref);
+  const properties = { ...base.properties };
+  for (const [name, member] of others.flatMap((other) => Object.entries(other.properties ?? {}))) {
+    if (member === false) delete properties[name];
+    else properties[name] = { ...deref(properties[name]), ...member };
+  }
+  return { ...base, ...own, properties };
+}
+
+// --- schemas ---
+
+const refName = (schema) => schema?.$ref?.split('/').pop();
+const isNull = (schema) => deref(schema).type === 'null';
+const literal = (value) => el('code', {}, typeof value === 'string' ? value : JSON.stringify(value));
+
+function joined(nodes, separator) {
+  return nodes.flatMap((node, index) => (index ? [separator, node] : [node]));
+}
+
+// What a value may be, in a few words.
+function typeWords(schema) {
+  const it = deref(schema);
+  if ('const' in it) return [literal(it.const)];
+  if (it.enum) return joined(it.enum.map(literal), ' · ');
+  const choices = it.anyOf ?? it.oneOf;
+  if (choices) return joined(choices.map((choice) => el('span', {}, typeWords(choice))), ' or ');
+  const name = refName(schema);
+  const types = [it.type ?? []].flat();
+  if (types.includes('array')) {
+    return ['array of ', ...typeWords(it.items ?? {}), ...(types.includes('null') ? [' or ', literal(null)] : [])];
+  }
+  if (types.includes('object')) return [name ?? 'object'];
+  const plain = types.map((type) => (type === 'null' ? literal(null) : type));
+  return plain.length ? joined(plain, ' or ') : ['anything'];
+}
+
+function boundWords(schema) {
+  const it = deref(schema);
+  const words = [];
+  const range = (min, max, unit) => {
+    if (min !== undefined && max !== undefined) words.push(min === max ? `${min}${unit}` : `${min} to ${max}${unit}`);
+    else if (min !== undefined) words.push(`at least ${min}${min === 1 ? unit.replace(/s$/, '') : unit}`);
+    else if (max !== undefined) words.push(`at most ${max}${unit}`);
+  };
+  range(it.minimum, it.maximum, '');
+  range(it.minLength, it.maxLength, ' characters');
+  range(it.minItems, it.maxItems, ' items');
+  if (it.uniqueItems) words.push('each once');
+  if (it.format) words.push(it.format);
+  if ('default' in it) words.push(`default ${JSON.stringify(it.default)}`);
+  return words.join(', ');
+}
+
+// The objects whose members are worth showing below a value of this schema.
+function objectsIn(schema) {
+  const it = deref(schema);
+  if (it.properties || typeof it.additionalProperties === 'object') return [schema];
+  if (it.items) return objectsIn(it.items);
+  return (it.anyOf ?? it.oneOf ?? []).filter((each) => !isNull(each)).flatMap(objectsIn);
+}
+
+// Filled when it is opened, so that the page stays small.
+function folded(summary, content, attributes = {}) {
+  const node = el('details', attributes, el('summary', {}, summary));
+  const fill = () => { if (node.open && node.children.length === 1) node.append(...[content()].flat(Infinity).filter(Boolean)); };
+  node.addEventListener('toggle', fill);
+  if (attributes.open) fill();
+  return node;
+}
+
+function row(name, facts, words, below = []) {
+  return [
+    el('dt', {}, el('code', { class: 'name' }, name), facts.required ? el('span', { class: 'required' }, 'required') : null),
+    el('dd', {}, el('p', { class: 'type' }, words, facts.bounds ? el('span', { class: 'bounds' }, ` · ${facts.bounds}`) : null),
+      prose(facts.description), facts.example === undefined ? null : el('p', { class: 'type' }, 'for example ', literal(facts.example)), below),
+  ];
+}
+
+// `isAnswer`: members of answers are nearly always there, so what is told is which are not.
+function members(schema, isAnswer) {
+  const it = deref(schema);
+  const rows = Object.entries(it.properties ?? {}).map(([name, member]) => {
+    const required = it.required?.includes(name);
+    const below = objectsIn(member).map((each) =>
+      folded(['Members of ', refName(each) ?? name], () => members(each, isAnswer)));
+    const node = row(name, { required: required && !isAnswer, bounds: boundWords(member), description: deref(member).description }, typeWords(member), below);
+    if (isAnswer && !required) node[0].append(el('span', { class: 'required' }, 'not always there'));
+    return node;
+  });
+  if (typeof it.additionalProperties === 'object') {
+    rows.push(row('any other', {}, typeWords(it.additionalProperties)));
+  }
+  return el('dl', { class: 'rows' }, rows.flat());
+}
+
+function schemaView(schema, isAnswer) {
+  const shown = objectsIn(schema);
+  const description = deref(schema).description;
+  const parts = [el('p', { class: 'type' }, typeWords(schema), boundWords(schema) ? ` · ${boundWords(schema)}` : null), ...prose(description)];
+  if (shown.length === 1) return [...parts, members(shown[0], isAnswer)];
+  return [...parts, ...shown.map((each) => folded(refName(each) ?? 'Members', () => members(each, isAnswer)))];
+}
+
+// --- examples ---
+
+function code(text, label) {
+  const block = el('pre', { tabindex: 0, 'aria-label': label }, el('code', {}, text));
+  if (!navigator.clipboard) return block;
+  const button = el('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${label}`, onclick: async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+  } }, 'Copy');
+  return el('div', { class: 'code' }, block, button);
+}
+
+function examplesOf(media) {
+  if ('example' in media) return [{ summary: 'Example', value: media.example }];
+  return Object.values(media.examples ?? {});
+}
+
+const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function curl(method, path, operation, parameters) {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name) => parameters.find((each) => each.name === name)?.example ?? name);
+  const lines = [`curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}${location.origin}${filled}`];
+  if (securityOf(operation).length) lines.push('-H "Authorization: Bearer $TOKEN"');
+  const body = operation.requestBody && examplesOf(operation.requestBody.content['application/json'])[0];
+  if (body) lines.push("-H 'Content-Type: application/json'", `-d ${shellQuoted(JSON.stringify(body.value))}`);
+  return lines.join(' \\\n  ');
+}
+
+// --- operations ---
+
+const securityOf = (operation) => (operation.security ?? api.security).map((each) => Object.keys(each)[0]);
+
+const credentials = { session: 'session token', apiToken: 'API token', cookie: 'session cookie' };
+
+function securityLine(operation) {
+  const ways = securityOf(operation);
+  return el('p', { class: 'security' }, ways.length ? `Takes a ${ways.map((way) => credentials[way] ?? way).join(', ').replace(/, ([^,]*)$/, ' or $1')}.` : 'Open to anyone.');
+}
+
+function parameterView(parameters) {
+  if (!parameters.length) return [];
+  const places = { path: 'in the path', query: 'in the query', header: 'a header' };
+  return [el('h4', {}, 'Parameters'), el('dl', { class: 'rows' }, parameters.flatMap((each) => row(each.name,
+    { required: each.required, bounds: [boundWords(each.schema), places[each.in]].filter(Boolean).join(', '), description: each.description, example: each.example },
+    typeWords(each.schema))))];
+}
+
+function mediaView(content, isAnswer) {
+  return Object.entries(content ?? {}).flatMap(([type, media]) => [
+    el('p', { class: 'media' }, el('code', {}, type)),
+    ...(media.schema ? schemaView(media.schema, isAnswer) : []),
+    ...examplesOf(media).map((each) => el('div', { class: 'example' }, el('p', { class: 'caption' }, each.summary), code(JSON.stringify(each.value, null, 2), each.summary))),
+  ]);
+}
+
+function responseView(status, response) {
+  const it = deref(response);
+  const title = it.description.trim().split(/(?<=[.:])\s/)[0];
+  const headers = Object.entries(it.headers ?? {}).map(([name, header]) => [name, deref(header)]);
+  const kind = status === 'default' ? 'other' : `s${status[0]}`;
+  return folded([el('span', { class: `status ${kind}` }, status === 'default' ? 'other' : status), ' ', el('span', {}, inline(title))], () => [
+    ...prose(it.description.trim().slice(title.length)),
+    ...mediaView(it.content, true),
+    ...(headers.length ? [el('h5', {}, 'Headers'), el('dl', { class: 'rows' }, headers.flatMap(([name, header]) =>
+      row(name, { bounds: header.required ? 'always there' : 'not always there', description: header.description }, typeWords(header.schema))))] : []),
+  ], { class: 'response', open: status.startsWith('2') });
+}
+
+function operationView(path, item, method) {
+  const operation = item[method];
+  const parameters = [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(deref);
+  const id = operation.operationId;
+  return el('article', { id, class: 'operation', 'aria-labelledby': `${id}-title` },
+    el('h3', { id: `${id}-title` }, el('a', { href: `#${id}`, class: 'anchor' }, operation.summary)),
+    el('p', { class: 'route' }, el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('code', {}, path)),
+    prose(operation.description), securityLine(operation),
+    parameterView(parameters),
+    operation.requestBody ? [el('h4', {}, 'Body'), mediaView(operation.requestBody.content, false)] : null,
+    el('h4', {}, 'Answers'), Object.entries(operation.responses).sort(byStatus).map(([status, response]) => responseView(status, response)),
+    path.startsWith('/api/v1') ? folded('With curl', () => code(curl(method, path, operation, parameters), 'curl command'), { class: 'curl' }) : null);
+}
+
+// Numeric keys come in order by themselves; `default` goes last.
+const byStatus = ([one], [other]) => (one === 'default') - (other === 'default');
+
+function operationsByTag() {
+  const byTag = new Map(api.tags.map((tag) => [tag.name, []]));
+  for (const [path, item] of Object.entries(api.paths)) {
+    for (const method of methods.filter((each) => item[each])) byTag.get(item[method].tags[0]).push({ path, item, method });
+  }
+  return byTag;
+}
+
+// Everything that a reader may search an operation by.
+function wordsOf(path, item, method) {
+  const words = [method, path];
+  const seen = new Set();
+  const collect = (value) => {
+    if (typeof value === 'string') words.push(value);
+    else if (value && typeof value === 'object') {
+      if (value.$ref) {
+        if (seen.has(value.$ref)) return;
+        seen.add(value.$ref);
+        if (!value.$ref.includes('/responses/')) collect(deref(value));
+        return;
+      }
+      for (const [key, child] of Object.entries(value)) {
+        if (key === 'example' || key === 'examples') continue;
+        words.push(key);
+        collect(child);
+      }
+    }
+  };
+  collect({ ...item[method], parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])] });
+  return words.join('\n').toLowerCase();
+}
+
+// --- the page ---
+
+const entries = [];  // of each operation: where it is shown, and its words
+
+function render() {
+  const nav = document.getElementById('nav');
+  const content = document.getElementById('content');
+  content.replaceChildren(el('section', { id: 'about' }, el('h1', {}, api.info.title, ' ', el('small', {}, api.info.version)),
+    el('p', { class: 'lead' }, api.info.summary), prose(api.info.description)));
+  for (const [tag, operations] of operationsByTag()) {
+    const id = `tag-${tag.toLowerCase().replaceAll(' ', '-')}`;
+    const section = el('section', { class: 'tag', id, 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, tag),
+      prose(api.tags.find((each) => each.name === tag).description));
+    const list = el('ul');
+    for (const { path, item, method } of operations) {
+      const article = operationView(path, item, method);
+      const link = el('li', {}, el('a', { href: `#${item[method].operationId}` },
+        el('span', { class: `method ${method}` }, method === 'delete' ? 'DEL' : method.toUpperCase()), ' ', el('span', {}, item[method].summary)));
+      section.append(article);
+      list.append(link);
+      entries.push({ article, link, words: wordsOf(path, item, method) });
+    }
+    nav.append(el('section', {}, el('h2', {}, el('a', { href: `#${id}` }, tag)), list));
+    content.append(section);
+  }
+}
+
+function search(text) {
+  const terms = text.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const { article, link, words } of entries) {
+    const found = terms.every((term) => words.includes(term));
+    article.hidden = link.hidden = !found;
+    count += found;
+  }
+  for (const section of document.querySelectorAll('#content > .tag')) section.hidden = !section.querySelector('article:not([hidden])');
+  for (const section of document.querySelectorAll('#nav > section')) section.hidden = !section.querySelector('li:not([hidden])');
+  document.getElementById('about').hidden = terms.length > 0;
+  document.getElementById('found').textContent = terms.length ? `${count} of ${entries.length}` : '';
+}
+
+function clearSearch() {
+  const input = document.getElementById('search');
+  if (!input.value) return;
+  input.value = '';
+  search('');
+}
+
+// Deep links: to an operation, even one that a search has hidden.
+function showLinked() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (const link of document.querySelectorAll('#nav a')) {
+    if (link.hash === location.hash) link.setAttribute('aria-current', 'true');
+    else link.removeAttribute('aria-current');
+  }
+  if (!target) return;
+  if (target.closest('[hidden]')) clearSearch();
+  if (!wide.matches) document.getElementById('toc').open = false;
+  target.scrollIntoView({ behavior: 'instant' });
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
+}
+
+function listen() {
+  const input = document.getElementById('search');
+  const toc = document.getElementById('toc');
+  input.addEventListener('input', () => search(input.value));
+  document.addEventListener('keydown', (event) => {
+    const typing = event.target.matches('input, textarea');
+    if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      input.focus();
+    } else if (event.key === 'Escape' && event.target === input) {
+      clearSearch();
+    }
+  });
+  addEventListener('hashchange', showLinked);
+  const layOut = () => { toc.open = wide.matches; };
+  wide.addEventListener('change', layOut);
+  layOut();
+}
+
+async function begin() {
+  try {
+    const answer = await fetch('/api/openapi.json');
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    api = await answer.json();
+  } catch (error) {
+    document.getElementById('loading').textContent = `The description could not be loaded (${error.message}). Reload to try again.`;
+    return;
+  }
+  document.title = `${api.info.title} API`;
+  render();
+  listen();
+  if (location.hash) showLinked();
+}
+
+begin();
