@@ -67,7 +67,8 @@ class Retention : public StoreTest {
       rows += tx.audit_after(user_id, 0, 1'000).size();
       rows += tx.audit_segments(user_id, 0, 1'000).size();
       rows += tx.list_api_tokens(user_id).size();
-      rows += tx.outbox_has_user(user_id) ? 1 : 0;
+      for (const Topic topic : {Topic::audit, Topic::reminders, Topic::task_completed})
+        rows += tx.list_outbox_of(user_id, topic, std::nullopt, 1'000).size();
       rows += static_cast<std::size_t>(
           std::ranges::count(tx.list_dead(std::nullopt, 1'000), user_id, &DeadLetter::user_id));
       for (const Task& task : tx.task_versions_after(user_id, std::nullopt, 1'000)) {

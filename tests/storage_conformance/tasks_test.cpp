@@ -251,11 +251,15 @@ TEST_P(Tasks, a_promise_is_taken_once) {
     EXPECT_FALSE(tx.find_promise(bob_, promise.id));
     EXPECT_FALSE(tx.find_promise_of(bob_, promise.task_id));
     EXPECT_FALSE(tx.find_promise(ann_, promise.task_id));
+    EXPECT_TRUE(same(tx.find_promise_at(ann_, promise.series_id, 2)));
+    EXPECT_FALSE(tx.find_promise_at(ann_, promise.series_id, 3));
+    EXPECT_FALSE(tx.find_promise_at(bob_, promise.series_id, 2));
   });
   write([&](Tx& tx) {
-    EXPECT_FALSE(tx.take_promise(ids_.next()));
-    EXPECT_TRUE(same(tx.take_promise(promise.id)));
-    EXPECT_FALSE(tx.take_promise(promise.id));
+    EXPECT_FALSE(tx.take_promise(ann_, ids_.next()));
+    EXPECT_FALSE(tx.take_promise(bob_, promise.id));
+    EXPECT_TRUE(same(tx.take_promise(ann_, promise.id)));
+    EXPECT_FALSE(tx.take_promise(ann_, promise.id));
   });
   EXPECT_FALSE(read([&](ReadTx& tx) { return tx.find_promise(ann_, promise.id); }));
 }
@@ -264,11 +268,11 @@ TEST_P(Tasks, a_promise_that_was_taken_in_a_unit_rolled_back_is_there_again) {
   const Promise promise{ids_.next(), ann_, ids_.next(), ids_.next(), 2, "{}"};
   write([&](Tx& tx) { tx.insert_promise(promise); });
   EXPECT_EQ(store_->write_and_wait([&](Tx& tx) {
-    EXPECT_TRUE(tx.take_promise(promise.id));
+    EXPECT_TRUE(tx.take_promise(ann_, promise.id));
     return Verdict::roll_back;
   }),
             Outcome::rolled_back);
-  EXPECT_TRUE(write([&](Tx& tx) { return tx.take_promise(promise.id).has_value(); }));
+  EXPECT_TRUE(write([&](Tx& tx) { return tx.take_promise(ann_, promise.id).has_value(); }));
 }
 
 TEST_P(Tasks, a_promise_can_be_withdrawn_by_its_user) {
@@ -278,7 +282,7 @@ TEST_P(Tasks, a_promise_can_be_withdrawn_by_its_user) {
     EXPECT_FALSE(tx.delete_promise(bob_, promise.id));
     EXPECT_TRUE(tx.delete_promise(ann_, promise.id));
     EXPECT_FALSE(tx.delete_promise(ann_, promise.id));
-    EXPECT_FALSE(tx.take_promise(promise.id));
+    EXPECT_FALSE(tx.take_promise(ann_, promise.id));
   });
 }
 
