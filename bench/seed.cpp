@@ -48,7 +48,7 @@ Uuid make_user(app::Core& core, int number, const std::string& password_hash) {
   Uuid user_id;
   storage::Session session;
   write(core, [&](storage::Tx& tx) {
-    const auto made = service::register_user(tx, core.ids, now, registration);
+    const auto made = service::register_user(tx, core.audit_keys, core.ids, now, registration);
     if (!made) throw std::runtime_error(made.error().detail);
     user_id = made->id;
     session = service::open_session(tx, core.ids, now, user_id);

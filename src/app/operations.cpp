@@ -266,7 +266,8 @@ OperationResult add_user(const OperationContext& context, const Operation& opera
     throw Refusal(registration.timezone + " is not a time zone");
   std::optional<Result<User>> made;
   write(context, [&](storage::Tx& tx) {
-    made = service::register_user(tx, context.ids, context.clock.now(), registration);
+    made = service::register_user(tx, context.audit_keys, context.ids, context.clock.now(),
+                                  registration);
     return *made ? storage::Verdict::commit : storage::Verdict::roll_back;
   });
   if (!*made) throw Refusal(made->error().detail);

@@ -33,6 +33,7 @@ inline constexpr std::chrono::hours reminder_too_late_after{24};
 // Objects a user may have.
 inline constexpr std::int64_t tasks_per_user_max = 100'000;
 inline constexpr int api_tokens_per_user_max = 50;
+inline constexpr int sessions_per_user_max = 500;
 
 // Pages.
 inline constexpr int task_page_default = 100;
@@ -57,6 +58,7 @@ inline constexpr std::size_t password_queue_max = 64;
 inline constexpr int rows_per_unit_max = 1'000;
 inline constexpr int units_per_cycle_max = 256;
 inline constexpr int events_per_cycle_min = 32;
+inline constexpr int events_per_cycle_max = 512;
 
 // How long things are kept.
 inline constexpr std::chrono::hours session_lifetime{24};
@@ -68,6 +70,7 @@ inline constexpr std::chrono::days event_age_max{30};
 
 // Events.
 inline constexpr int event_attempts_max = 10;
+inline constexpr std::chrono::minutes event_retry_delay_max{5};
 inline constexpr std::chrono::minutes audit_in_flight_max{10};
 
 }  // namespace todo::limits

@@ -41,6 +41,10 @@ AuditHash keyed_hash(const std::array<std::uint8_t, 64>& key, const AuditHash& p
   return hash;
 }
 
+std::string head_text(const Uuid& user_id, std::int64_t seq) {
+  return "head:" + user_id.to_string() + ":" + std::to_string(seq);
+}
+
 }  // namespace
 
 std::string_view to_string(AuditAction action) {
@@ -102,6 +106,15 @@ std::optional<AuditHash> AuditKeys::hash_with(std::uint32_t key_id, const AuditH
   const auto key = std::ranges::find(keys_, key_id, &Key::id);
   if (key == keys_.end()) return std::nullopt;
   return keyed_hash(key->bytes, prev_hash, canonical);
+}
+
+AuditHead AuditKeys::seal(const Uuid& user_id, std::int64_t seq, const AuditHash& hash) const {
+  return {seq, hash, sign(hash, head_text(user_id, seq)), signing_key_id()};
+}
+
+std::optional<bool> AuditKeys::is_sealed(const Uuid& user_id, const AuditHead& head) const {
+  const auto seal = hash_with(head.key_id, head.hash, head_text(user_id, head.seq));
+  return seal ? std::optional(*seal == head.seal) : std::nullopt;
 }
 
 void append_audit_entry_json(std::string& out, const AuditEntry& entry) {

@@ -37,10 +37,14 @@ struct AuditEntry {
   std::uint32_t key_id = 0;
 };
 
-// The last link of a chain; seq 0 and a zero hash before the first entry.
+// The last link of a chain; seq 0 and a zero hash before the first entry. The seal tells that a
+// holder of the key wrote it: without it, a chain cut short could be given the head of an earlier
+// day.
 struct AuditHead {
   std::int64_t seq = 0;
   AuditHash hash{};
+  AuditHash seal{};
+  std::uint32_t key_id = 0;
 };
 
 // Writes `canonical` from the columns and the three JSON texts ("null" or an object each).
@@ -60,6 +64,11 @@ class AuditKeys {
   // nullopt when no key has this id.
   std::optional<AuditHash> hash_with(std::uint32_t key_id, const AuditHash& prev_hash,
                                      std::string_view canonical) const;
+  // A head sealed with the signing key: BLAKE2b as above, over `hash` followed by
+  // "head:<user id>:<seq>".
+  AuditHead seal(const Uuid& user_id, std::int64_t seq, const AuditHash& hash) const;
+  // nullopt when no key has the head's id.
+  std::optional<bool> is_sealed(const Uuid& user_id, const AuditHead& head) const;
 
  private:
   struct Key {

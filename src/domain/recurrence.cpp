@@ -87,6 +87,11 @@ std::optional<local_days> day_of_step(const Recurrence& recurrence, local_days a
   return std::nullopt;
 }
 
+// 23:59:59 of a day; the last day ends everywhere with the last instant there is.
+Instant end_of(Date date, const TimeZone& zone) {
+  return std::min(zone.to_instant(LocalTime{local_days{date}} + end_of_day), latest_instant);
+}
+
 TimeZone zone_of(const Anchor& anchor, const TimeZone& known) {
   if (anchor.zone == known.name()) return known;
   return TimeZone::find(anchor.zone).value_or(TimeZone::utc());
@@ -97,7 +102,7 @@ std::optional<Due> due_on_day(local_days day, Anchor anchor, bool all_day, const
   Due due;
   if (all_day) {
     due.on = Date{day};
-    due.at = zone.to_instant(LocalTime{day} + end_of_day);
+    due.at = end_of(*due.on, zone);
   } else {
     due.at = zone.to_instant(LocalTime{day} + time_of_day(anchor.local));
   }
@@ -140,7 +145,7 @@ Due due_at(Instant instant, const TimeZone& zone) {
 
 Due due_on(Date date, const TimeZone& zone) {
   const LocalTime local = LocalTime{local_days{date}} + end_of_day;
-  return {zone.to_instant(local), date, {local, zone.name(), 0}};
+  return {end_of(date, zone), date, {local, zone.name(), 0}};
 }
 
 std::optional<Due> due_of_step(const Recurrence& recurrence, const Anchor& anchor, bool all_day,
@@ -154,7 +159,7 @@ Due in_zone(const Due& due, const Recurrence& recurrence, const TimeZone& zone) 
   result.anchor.zone = zone.name();
   if (due.on) {
     // A day is a day everywhere: the series keeps its dates.
-    result.at = zone.to_instant(LocalTime{local_days{*due.on}} + end_of_day);
+    result.at = end_of(*due.on, zone);
     return result;
   }
   const TimeZone from = zone_of(due.anchor, zone);
@@ -221,6 +226,9 @@ Due shifted_to_zone(const Due& due, const Recurrence& recurrence, const TimeZone
   const TimeZone from = zone_of(due.anchor, zone);
   Due result = due;
   result.at = zone.to_instant(from.to_local(due.at));
+  // At the very ends of time the instant stays.
+  if (result.at < earliest_instant || result.at > latest_instant)
+    return in_zone(due, recurrence, zone);
   result.anchor.zone = zone.name();
   return result;
 }

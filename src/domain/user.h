@@ -27,6 +27,7 @@ struct RecomputeJob {
   bool zone_changed = false;  // all-day due dates follow the zone
   std::string from_zone;      // the zone whose wall times are kept
   std::optional<Uuid> after;  // tasks up to this id are done
+  Instant started_at{};       // tasks that were changed later are in the new zone already
   bool operator==(const RecomputeJob&) const = default;
 };
 

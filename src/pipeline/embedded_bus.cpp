@@ -9,7 +9,8 @@ namespace todo::pipeline {
 namespace {
 
 constexpr std::chrono::milliseconds retry_delay_min{1'000};
-constexpr std::chrono::milliseconds retry_delay_max{5 * 60 * 1'000};
+constexpr std::chrono::milliseconds retry_delay_max = limits::event_retry_delay_max;
+constexpr std::chrono::seconds depth_counted_every{1};
 
 std::size_t index_of(Topic topic) { return static_cast<std::size_t>(topic); }
 
@@ -57,9 +58,16 @@ storage::BusProgress EmbeddedBus::step(storage::Tx& tx, int events_max) {
     progress.events += static_cast<int>(rows.size());
   }
   progress.next_retry_at = tx.next_outbox_retry_at(now);
-  const bool some_left = progress.events >= events_max || progress.next_retry_at;
-  waiting_.set(some_left ? static_cast<double>(tx.outbox_depth().rows) : 0);
+  count_waiting(tx, progress.events >= events_max || progress.next_retry_at, now);
   return progress;
+}
+
+// Counting costs as much as there is to count: now and then will do.
+void EmbeddedBus::count_waiting(storage::Tx& tx, bool some_left, Instant now) {
+  if (!some_left) return waiting_.set(0);
+  if (now >= counted_at_ && now < counted_at_ + depth_counted_every) return;
+  counted_at_ = now;
+  waiting_.set(static_cast<double>(tx.outbox_depth().rows));
 }
 
 void EmbeddedBus::apply(storage::Tx& tx, const std::vector<storage::OutboxRow>& rows, Instant now) {

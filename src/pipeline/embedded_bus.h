@@ -33,6 +33,7 @@ class EmbeddedBus {
     metrics::Counter* dead;
     metrics::Histogram* lag_seconds;
   };
+  void count_waiting(storage::Tx& tx, bool some_left, Instant now);
   void apply(storage::Tx& tx, const std::vector<storage::OutboxRow>& rows, Instant now);
   bool apply_audit_together(storage::Tx& tx, const std::vector<const storage::OutboxRow*>& rows,
                             Instant now);
@@ -45,6 +46,7 @@ class EmbeddedBus {
   const Clock& clock_;
   std::array<TopicProbe, topic_count> probes_{};
   metrics::Gauge& waiting_;
+  Instant counted_at_{};
   std::minstd_rand random_{std::random_device{}()};
 };
 

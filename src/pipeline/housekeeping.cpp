@@ -137,7 +137,11 @@ std::int64_t Housekeeping::archive_audit() {
   for (auto chains = chains_after(std::nullopt); !chains.empty() && !worker_.stopping();
        chains = chains_after(chains.back().user_id)) {
     for (const storage::AuditChain& chain : chains) {
-      int archived = 1;
+      bool some_left = false;
+      store_.read_and_wait([&](storage::ReadTx& tx) {
+        some_left = service::has_archivable(tx, chain.user_id, before);
+      });
+      int archived = some_left ? 1 : 0;
       while (archived > 0) {
         archived = 0;
         const bool written = write([&](storage::Tx& tx) {

@@ -27,7 +27,13 @@ TimeZone zone_of(const User& user) {
 // its new instants.
 void write_derived(storage::Tx& tx, const Call& call, const User& user, const Task& before,
                    Task after) {
-  const PlannedReminder plan = plan_reminder(tx, after, user, call.now);
+  follow_date(tx, before, after);
+  // What waits for the check since before its due date passed is the check's to claim, or to call
+  // too late: it is not planned away.
+  const bool waits =
+      before.remind_at && after.due && *before.remind_at <= call.now && after.due->at <= call.now;
+  const PlannedReminder plan =
+      waits ? PlannedReminder{before.remind_at, false} : plan_reminder(tx, after, user, call.now);
   after.remind_at = plan.claim_now ? std::nullopt : plan.remind_at;
   if (after.due != before.due) {
     tx.update_task(before, after);
@@ -43,8 +49,9 @@ void recompute_task(storage::Tx& tx, const Call& call, const User& user, const T
   const RecomputeJob& job = *user.recompute;
   const TimeZone zone = zone_of(user);
   Task after = task;
-  const bool in_old_zone = task.due->anchor.zone != zone.name();
-  if (job.zone_changed && in_old_zone && task.due->on) {
+  // An anchor may be in the new zone from an earlier stay there.
+  const bool in_old_zone = task.due->anchor.zone != zone.name() || task.updated_at < job.started_at;
+  if (job.zone_changed && task.due->on) {
     after.due = in_zone(*task.due, task.recurrence, zone);
   } else if (job.shift_due_dates && in_old_zone && !task.completed()) {
     const TimeZone from = TimeZone::find(job.from_zone).value_or(TimeZone::utc());
@@ -80,7 +87,7 @@ Result<std::string> check_email(std::string_view email) {
   return std::string(text);
 }
 
-Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now,
+Result<User> register_user(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, Instant now,
                            const Registration& registration) {
   User user;
   user.id = ids.next();
@@ -91,6 +98,7 @@ Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now,
   if (!tx.insert_user(user, fold_case(user.email), registration.password_hash)) {
     return fail(ErrorCode::conflict, "Email already registered");
   }
+  tx.set_audit_head(user.id, keys.seal(user.id, 0, {}));
   return user;
 }
 
@@ -110,7 +118,8 @@ Result<User> update_profile(storage::Tx& tx, const Call& call, const ProfileInpu
       return std::unexpected(
           Error{ErrorCode::unavailable, "The last change of time zone is still under way", {}, 1});
     }
-    user->recompute = RecomputeJob{input.shift_due_dates, true, user->timezone, std::nullopt};
+    user->recompute =
+        RecomputeJob{input.shift_due_dates, true, user->timezone, std::nullopt, call.now};
     user->timezone = *input.timezone;
   }
   tx.update_user(*user);

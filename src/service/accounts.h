@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "domain/audit_entry.h"
 #include "domain/user.h"
 #include "service/call.h"
 #include "storage/store.h"
@@ -17,8 +18,8 @@ struct Registration {
   std::optional<std::string> display_name;
   std::string timezone = "UTC";
 };
-// Fails: conflict “Email already registered”.
-Result<User> register_user(storage::Tx& tx, IdGenerator& ids, Instant now,
+// Fails: conflict “Email already registered”. The user's audit chain begins with a sealed head.
+Result<User> register_user(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids, Instant now,
                            const Registration& registration);
 
 // Trimmed and checked: one “@” with something on both sides, no white space or control characters,

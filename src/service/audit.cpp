@@ -17,8 +17,7 @@
 namespace todo::service {
 namespace {
 
-constexpr int verify_page_entries = 1'000;
-constexpr int verify_page_tasks = 1'000;
+constexpr int verify_page_rows = 1'000;
 constexpr int compression_level = 9;
 constexpr std::size_t segment_bytes_max = std::size_t{64} * 1024 * 1024;
 
@@ -170,6 +169,19 @@ std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Ins
   return entries;
 }
 
+void add_waiting(storage::ReadTx& tx, const Uuid& user_id, ChainVerifier& verifier) {
+  std::optional<Uuid> after;
+  for (auto events = tx.list_outbox_of(user_id, Topic::audit, after, verify_page_rows);
+       !events.empty();
+       events = tx.list_outbox_of(user_id, Topic::audit, after, verify_page_rows)) {
+    for (const OutboxEvent& event : events) {
+      const auto parsed = parse_audit_event(event.event);
+      if (parsed) verifier.add_waiting(parsed->entity_id, parsed->entity_version);
+    }
+    after = events.back().id;
+  }
+}
+
 }  // namespace
 
 void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
@@ -188,9 +200,11 @@ void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
         if (tx.has_audit_entry(user_id, event->entity_id, event->entity_version)) continue;
         const AuditEntry entry = make_entry(keys, ids, *event, head);
         tx.append_audit(entry);
-        head = {entry.seq, entry.hash};
+        head.seq = entry.seq;
+        head.hash = entry.hash;
       }
-      if (head.seq != seq_before) tx.set_audit_head(user_id, head);
+      if (head.seq != seq_before)
+        tx.set_audit_head(user_id, keys.seal(user_id, head.seq, head.hash));
     }
     first = last;
   }
@@ -223,37 +237,68 @@ void ChainVerifier::add(const AuditEntry& entry) {
   last_hash_ = entry.hash;
   ++entries_;
   Versions& versions = versions_[entry.entity_id];
-  ++versions.count;
-  versions.highest = std::max(versions.highest, entry.entity_version);
-  versions.latest = std::max(versions.latest, entry.timestamp);
+  if (versions.beyond.empty() && entry.entity_version == versions.contiguous + 1) {
+    ++versions.contiguous;
+    return;
+  }
+  versions.beyond.emplace(entry.entity_version, entry.timestamp);
+  while (!versions.beyond.empty() && versions.beyond.begin()->first <= versions.contiguous + 1) {
+    versions.contiguous = std::max(versions.contiguous, versions.beyond.begin()->first);
+    versions.beyond.erase(versions.beyond.begin());
+  }
 }
 
 void ChainVerifier::finish(const AuditHead& head) {
+  const auto sealed = keys_.is_sealed(user_id_, head);
   if (head.seq != last_seq_) {
     bad(last_seq_ + 1,
         fmt::format("the chain ends at {} and should end at {}", last_seq_, head.seq));
   } else if (head.hash != last_hash_) {
     bad(last_seq_, "the last entry is not the one that was recorded last");
+  } else if (!sealed) {
+    bad(last_seq_, "the chain's end is sealed with a key that AUDIT_KEY does not hold");
+  } else if (!*sealed) {
+    bad(last_seq_, "the chain's end was set by someone without the key");
   }
 }
 
-void ChainVerifier::check_task(const Uuid& task_id, std::int64_t version, Instant updated_at,
-                               Instant in_flight_since, bool events_waiting) {
-  const auto found = versions_.find(task_id);
-  const std::int64_t highest = found == versions_.end() ? 0 : found->second.highest;
-  if (highest >= version) return;
-  if (events_waiting || updated_at >= in_flight_since) return;
-  bad(0, fmt::format("task {} is at version {} and its entries end at {}", task_id.to_string(),
-                     version, highest));
+void ChainVerifier::add_waiting(const Uuid& entity_id, std::int64_t version) {
+  waiting_.emplace(entity_id, version);
 }
 
-void ChainVerifier::check_holes(bool events_waiting, Instant in_flight_since) {
+void ChainVerifier::add_task(const Uuid& task_id, std::int64_t version, Instant updated_at) {
+  Versions& versions = versions_[task_id];
+  versions.current = version;
+  versions.updated_at = updated_at;
+}
+
+bool ChainVerifier::waits(const Uuid& entity_id, std::int64_t version) const {
+  return waiting_.contains({entity_id, version});
+}
+
+// The first version that has no entry and can have none on its way. A version is no younger than
+// the one after it, so that one's time excuses all of a hole.
+std::optional<std::int64_t> ChainVerifier::missing(const Uuid& entity_id,
+                                                   const Versions& versions) const {
+  std::int64_t reached = versions.contiguous;
+  for (const auto& [version, timestamp] : versions.beyond) {
+    for (++reached; reached < version && timestamp < in_flight_since_; ++reached) {
+      if (!waits(entity_id, reached)) return reached;
+    }
+    reached = version;
+  }
+  if (versions.updated_at >= in_flight_since_) return std::nullopt;
+  for (++reached; reached <= versions.current; ++reached) {
+    if (!waits(entity_id, reached)) return reached;
+  }
+  return std::nullopt;
+}
+
+void ChainVerifier::check_versions() {
   for (const auto& [entity_id, versions] : versions_) {
-    if (versions.count == versions.highest)
-      continue;  // unique by key: as many as the highest means each
-    if (events_waiting || versions.latest >= in_flight_since) continue;
-    bad(0, fmt::format("task {} has {} entries for {} versions", entity_id.to_string(),
-                       versions.count, versions.highest));
+    const auto version = missing(entity_id, versions);
+    if (!version) continue;
+    bad(0, fmt::format("task {} has no entry for its version {}", entity_id.to_string(), *version));
     return;
   }
 }
@@ -263,7 +308,7 @@ VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid
   VerifyReport report;
   report.checked_at = now;
   report.head = tx.audit_head(user_id);
-  ChainVerifier verifier(keys, user_id);
+  ChainVerifier verifier(keys, user_id, now - limits::audit_in_flight_max);
   std::int64_t seq = 0;
   try {
     for (auto segments = tx.audit_segments(user_id, 0, 1); !segments.empty();
@@ -276,24 +321,21 @@ VerifyReport verify_chain(storage::ReadTx& tx, const AuditKeys& keys, const Uuid
     report.first_bad_seq = seq + 1;
     return report;
   }
-  for (auto page = tx.audit_after(user_id, seq, verify_page_entries); !page.empty();
-       page = tx.audit_after(user_id, seq, verify_page_entries)) {
+  for (auto page = tx.audit_after(user_id, seq, verify_page_rows); !page.empty();
+       page = tx.audit_after(user_id, seq, verify_page_rows)) {
     for (const AuditEntry& entry : page) verifier.add(entry);
     seq = page.back().seq;
   }
   verifier.finish(report.head);
 
-  const bool events_waiting = tx.outbox_has_user(user_id);
-  const Instant in_flight_since = now - limits::audit_in_flight_max;
+  add_waiting(tx, user_id, verifier);
   std::optional<Uuid> after;
-  for (auto tasks = tx.task_versions_after(user_id, after, verify_page_tasks); !tasks.empty();
-       tasks = tx.task_versions_after(user_id, after, verify_page_tasks)) {
-    for (const Task& task : tasks) {
-      verifier.check_task(task.id, task.version, task.updated_at, in_flight_since, events_waiting);
-    }
+  for (auto tasks = tx.task_versions_after(user_id, after, verify_page_rows); !tasks.empty();
+       tasks = tx.task_versions_after(user_id, after, verify_page_rows)) {
+    for (const Task& task : tasks) verifier.add_task(task.id, task.version, task.updated_at);
     after = tasks.back().id;
   }
-  verifier.check_holes(events_waiting, in_flight_since);
+  verifier.check_versions();
 
   report.verified = verifier.holds();
   report.entries = verifier.entries();
@@ -344,11 +386,7 @@ int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id,
 
 int restore_segment(storage::Tx& tx, const Uuid& user_id) {
   tx.lock_audit_head(user_id);
-  std::optional<storage::AuditSegment> newest;
-  for (auto segments = tx.audit_segments(user_id, 0, 1); !segments.empty();
-       segments = tx.audit_segments(user_id, newest->last_seq, 1)) {
-    newest = std::move(segments.front());
-  }
+  const auto newest = tx.newest_audit_segment(user_id);
   if (!newest) return 0;
   const auto entries = read_segment(*newest);
   for (const AuditEntry& entry : entries) tx.restore_audit_entry(entry);
@@ -356,18 +394,8 @@ int restore_segment(storage::Tx& tx, const Uuid& user_id) {
   return static_cast<int>(entries.size());
 }
 
-std::int64_t count_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before) {
-  std::int64_t count = 0;
-  std::int64_t seq = 0;
-  for (auto page = tx.audit_after(user_id, seq, verify_page_entries); !page.empty();
-       page = tx.audit_after(user_id, seq, verify_page_entries)) {
-    for (const AuditEntry& entry : page) {
-      if (entry.timestamp >= before) return count;
-      ++count;
-    }
-    seq = page.back().seq;
-  }
-  return count;
+bool has_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before) {
+  return !archivable(tx, user_id, before, 1).empty();
 }
 
 }  // namespace todo::service

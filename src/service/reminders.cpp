@@ -86,6 +86,13 @@ void claim_reminder(storage::Tx& tx, const Call& call, const Task& task, Instant
   tx.insert_outbox(make_event(event, call.origin));
 }
 
+void follow_date(storage::Tx& tx, const Task& before, const Task& after) {
+  if (before.due && after.due && before.due->on && before.due->on == after.due->on &&
+      before.due->at != after.due->at) {
+    tx.move_reminder(after.user_id, after.id, before.due->at, after.due->at);
+  }
+}
+
 int check_reminders(storage::Tx& tx, const Call& system, int limit) {
   const auto keys = tx.due_reminders(system.now, limit);
   for (const storage::TaskKey& key : keys) {

@@ -14,6 +14,9 @@ namespace todo::service {
 // transaction. `remind_at`: when it fell due, for the ledger.
 void claim_reminder(storage::Tx& tx, const Call& call, const Task& task, Instant remind_at);
 
+// After an all-day task's instant moved with the zone: its date was told, or not, all the same.
+void follow_date(storage::Tx& tx, const Task& before, const Task& after);
+
 // The reminder check: claims up to `limit` tasks with remind_at ≤ now. What is late by more than 24
 // h, or whose user has reminders off, gets its skipped row instead of an event. Returns how many it
 // took; fewer than `limit` means none is left.

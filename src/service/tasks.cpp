@@ -7,6 +7,7 @@
 #include "domain/task_json.h"
 #include "domain/time_zone.h"
 #include "service/mutation.h"
+#include "service/reminders.h"
 
 namespace todo::service {
 namespace {
@@ -42,8 +43,9 @@ Result<Loaded> load(storage::Tx& tx, const Call& call, const Uuid& task_id,
 
 Due resolve(const DueInput& input, const TimeZone& zone) {
   if (const auto* date = std::get_if<Date>(&input)) return due_on(*date, zone);
+  // The anchor is the wall-clock time as it was given, even where a gap has no such time.
   if (const auto* local = std::get_if<LocalTime>(&input))
-    return due_at(zone.to_instant(*local), zone);
+    return Due{zone.to_instant(*local), std::nullopt, {*local, zone.name(), 0}};
   return due_at(std::get<Instant>(input), zone);
 }
 
@@ -88,20 +90,17 @@ void apply_recurrence(Recurrence& recurrence, const TaskInput& input) {
 }
 
 // Moves this occurrence only: the anchor, and with it the rest of the series, stays.
-Result<void> move_only_this(Task& task, const Due& due, const std::optional<Due>& before) {
-  if (!before) {
-    task.due = due;
-    return {};
+void move_only_this(Task& task, const Due& due, std::vector<FieldError>& errors) {
+  if (task.due && task.due->on.has_value() != due.on.has_value()) {
+    errors.push_back(
+        {"due_date", task.due->on
+                         ? "Only this occurrence: give a date without a time, as the series has"
+                         : "Only this occurrence: give a date with a time, as the series has"});
+    return;
   }
-  if (before->on.has_value() != due.on.has_value()) {
-    return fail_field("due_date",
-                      before->on
-                          ? "Only this occurrence: give a date without a time, as the series has"
-                          : "Only this occurrence: give a date with a time, as the series has");
-  }
+  Anchor anchor = task.due ? task.due->anchor : due.anchor;
   task.due = due;
-  task.due->anchor = before->anchor;
-  return {};
+  task.due->anchor = std::move(anchor);
 }
 
 Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& zone,
@@ -124,14 +123,15 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
     if (!in_range(due.at)) {
       errors.push_back({"due_date", "Must lie between 1970-01-01 and 9999-12-31"});
     } else if (this_only && before.recurs()) {
-      if (auto moved = move_only_this(task, due, before.due); !moved)
-        return std::unexpected(moved.error());
+      move_only_this(task, due, errors);
     } else {
       task.due = due;
     }
     edited.due = true;
   }
-  if (task.recurs() && !task.due && errors.empty()) {
+  const bool due_refused =
+      std::ranges::find(errors, "due_date", &FieldError::field) != errors.end();
+  if (task.recurs() && !task.due && !due_refused) {
     errors.push_back({"due_date", "A recurring task needs a due date"});
   }
   if (this_only && edited.rule)
@@ -142,17 +142,24 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
   return edited;
 }
 
-// A changed rule counts from this occurrence's due date on; a first rule begins a series of its
-// own.
+// A changed rule counts from this occurrence's due date on; a pending task's first rule begins a
+// series of its own. (A completed one keeps its series: its successor is found there.)
 void anchor_again(Task& task, const Task& before, const Edited& edited, const TimeZone& zone,
                   IdGenerator& ids) {
-  if (edited.rule && task.due && !task.completed()) {
+  if (edited.rule && !edited.due && task.due) {
     task.due = task.due->on ? due_on(*task.due->on, zone) : due_at(task.due->at, zone);
   }
-  if (!before.recurs() && task.recurs()) {
+  const bool pending = !before.completed() || !task.completed();
+  if (!before.recurs() && task.recurs() && pending) {
     task.series_id = ids.next();
     task.occurrence = 1;
   }
+}
+
+// Recomputations see living tasks only: an all-day date that was away meanwhile follows its user's
+// zone when it comes back.
+void follow_zone(Task& task, const User& user) {
+  if (task.due && task.due->on) task.due = in_zone(*task.due, task.recurrence, zone_of(user));
 }
 
 Task successor_of(const Task& task, const Call& call, const Due& due) {
@@ -185,9 +192,12 @@ std::optional<Task> known_successor(storage::Tx& tx, const Task& task) {
 std::optional<Task> promise_next(storage::Tx& tx, const Call& call, const User& user,
                                  const Task& completed) {
   if (!completed.recurs() || !completed.due) return std::nullopt;
-  if (auto living =
-          tx.find_occurrence(completed.user_id, completed.series_id, completed.occurrence + 1))
+  const std::int64_t occurrence = completed.occurrence + 1;
+  if (auto living = tx.find_occurrence(completed.user_id, completed.series_id, occurrence))
     return living;
+  // Another task of the series may have promised it.
+  if (const auto promise = tx.find_promise_at(completed.user_id, completed.series_id, occurrence))
+    return keep_promise(tx, call, promise->id);
   const auto due = next_due(completed.recurrence, *completed.due, zone_of(user),
                             *completed.completed_at, user.preferences.missed_occurrences, call.now);
   if (!due) return std::nullopt;
@@ -198,6 +208,42 @@ std::optional<Task> promise_next(storage::Tx& tx, const Call& call, const User& 
   return next;
 }
 
+// Writes a task that was just completed (and perhaps edited); its next occurrence, promised.
+std::optional<Task> write_completed(storage::Tx& tx, const Call& call, const User& user,
+                                    const Task& before, Task& after) {
+  update_task_with_event(tx, call, user, before, after, AuditAction::complete,
+                         ReminderPlan::recompute);
+  return promise_next(tx, call, user, after);
+}
+
+// Takes back what completing `task` has led to: the promise, or the successor while that is
+// untouched. Its id.
+std::optional<Uuid> withdraw_successor(storage::Tx& tx, const Call& call, const User& user,
+                                       const Task& task) {
+  if (const auto promise = tx.find_promise_of(call.user_id, task.id)) {
+    tx.delete_promise(call.user_id, promise->id);
+    return promise->id;
+  }
+  const auto successor = tx.find_occurrence(call.user_id, task.series_id, task.occurrence + 1);
+  const bool untouched = successor && successor->parent_task_id == task.id &&
+                         successor->version == 1 && !successor->completed();
+  if (!untouched) return std::nullopt;
+  Task removed = *successor;
+  removed.deleted_at = call.now;
+  update_task_with_event(tx, call, user, *successor, removed, AuditAction::remove,
+                         ReminderPlan::recompute, "reopen");
+  return successor->id;
+}
+
+// Writes a task that was just reopened (and perhaps edited); the id of the occurrence taken back.
+std::optional<Uuid> write_reopened(storage::Tx& tx, const Call& call, const User& user,
+                                   const Task& before, Task& after) {
+  const auto removed = withdraw_successor(tx, call, user, before);
+  update_task_with_event(tx, call, user, before, after, AuditAction::update,
+                         ReminderPlan::recompute, "reopen");
+  return removed;
+}
+
 }  // namespace
 
 bool IfMatch::allows(std::int64_t version) const {
@@ -205,11 +251,12 @@ bool IfMatch::allows(std::int64_t version) const {
 }
 
 std::optional<Task> keep_promise(storage::Tx& tx, const Call& call, const Uuid& promised_id) {
-  const auto promise = tx.take_promise(promised_id);
+  const auto promise = tx.take_promise(call.user_id, promised_id);
   if (!promise) return std::nullopt;
   const auto user = tx.find_user(promise->user_id);
   if (!user) return std::nullopt;
   Task task = parse_task_record(promise->task);
+  follow_zone(task, *user);
   Call maker = call;
   maker.origin.actor = "system";
   insert_task_with_event(tx, maker, *user, task);
@@ -251,20 +298,16 @@ Result<Task> update_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
   const TimeZone zone = zone_of(loaded->user);
   const auto edited = apply_input(after, input, zone, this_only);
   if (!edited) return std::unexpected(edited.error());
+  const bool toggles = input.completed.present && *input.completed.value != before.completed();
+  if (toggles) after.completed_at = before.completed() ? std::nullopt : std::optional(call.now);
   anchor_again(after, before, *edited, zone, *call.ids);
-  if (before != after) {
+  if (toggles && after.completed()) {
+    write_completed(tx, call, loaded->user, before, after);
+  } else if (toggles) {
+    write_reopened(tx, call, loaded->user, before, after);
+  } else if (before != after) {
     update_task_with_event(tx, call, loaded->user, before, after, AuditAction::update,
                            edited->due ? ReminderPlan::recompute : ReminderPlan::keep);
-  }
-  if (input.completed.present && *input.completed.value != after.completed()) {
-    if (*input.completed.value) {
-      auto completion = complete_task(tx, call, task_id, {});
-      if (!completion) return std::unexpected(completion.error());
-      return std::move(completion->completed_task);
-    }
-    auto reopening = reopen_task(tx, call, task_id, {});
-    if (!reopening) return std::unexpected(reopening.error());
-    return std::move(reopening->task);
   }
   return after;
 }
@@ -274,13 +317,10 @@ Result<Completion> complete_task(storage::Tx& tx, const Call& call, const Uuid& 
   auto loaded = load(tx, call, task_id, if_match);
   if (!loaded) return std::unexpected(loaded.error());
   const Task& before = loaded->task;
-  if (before.completed())
-    return Completion{before, before.recurs() ? known_successor(tx, before) : std::nullopt};
+  if (before.completed()) return Completion{before, known_successor(tx, before)};
   Task after = before;
   after.completed_at = call.now;
-  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::complete,
-                         ReminderPlan::recompute);
-  auto next = promise_next(tx, call, loaded->user, after);
+  auto next = write_completed(tx, call, loaded->user, before, after);
   return Completion{std::move(after), std::move(next)};
 }
 
@@ -291,25 +331,9 @@ Result<Reopening> reopen_task(storage::Tx& tx, const Call& call, const Uuid& tas
   const Task& before = loaded->task;
   if (!before.completed()) return Reopening{before, std::nullopt};
 
-  Reopening result;
-  if (const auto promise = tx.find_promise_of(call.user_id, task_id)) {
-    tx.delete_promise(call.user_id, promise->id);
-    result.removed_occurrence_id = promise->id;
-  } else if (const auto successor =
-                 tx.find_occurrence(call.user_id, before.series_id, before.occurrence + 1);
-             successor && successor->parent_task_id == task_id && successor->version == 1 &&
-             !successor->completed()) {
-    Task removed = *successor;
-    removed.deleted_at = call.now;
-    update_task_with_event(tx, call, loaded->user, *successor, removed, AuditAction::remove,
-                           ReminderPlan::recompute, "reopen");
-    result.removed_occurrence_id = successor->id;
-  }
-  Task after = before;
-  after.completed_at.reset();
-  update_task_with_event(tx, call, loaded->user, before, after, AuditAction::update,
-                         ReminderPlan::recompute, "reopen");
-  result.task = std::move(after);
+  Reopening result{before, std::nullopt};
+  result.task.completed_at.reset();
+  result.removed_occurrence_id = write_reopened(tx, call, loaded->user, before, result.task);
   return result;
 }
 
@@ -361,6 +385,8 @@ Result<Task> restore_task(storage::Tx& tx, const Call& call, const Uuid& task_id
   }
   Task after = *before;
   after.deleted_at.reset();
+  follow_zone(after, *user);
+  follow_date(tx, *before, after);
   update_task_with_event(tx, call, *user, *before, after, AuditAction::update,
                          ReminderPlan::recompute, "restore");
   return after;

@@ -73,6 +73,8 @@ class ReadTx {
   virtual std::optional<Promise> find_promise(const Uuid& user_id, const Uuid& promised_id) = 0;
   virtual std::optional<Promise> find_promise_of(const Uuid& user_id,
                                                  const Uuid& completed_task_id) = 0;
+  virtual std::optional<Promise> find_promise_at(const Uuid& user_id, const Uuid& series_id,
+                                                 std::int64_t occurrence) = 0;
 
   virtual std::vector<TaskKey> due_reminders(Instant now,
                                              int limit) = 0;  // remind_at ≤ now, earliest first
@@ -99,12 +101,16 @@ class ReadTx {
   virtual std::vector<AuditChain> audit_chains(std::optional<Uuid> after_user, int limit) = 0;
   virtual std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq,
                                                    int limit) = 0;  // by first_seq
+  virtual std::optional<AuditSegment> newest_audit_segment(const Uuid& user_id) = 0;
 
-  // Waiting events by id, due at `now`.
+  // Waiting events by position, due at `now`; one put off for longer than any retry is (the clock
+  // was set back) is due too.
   virtual std::vector<OutboxRow> list_outbox(Instant now, int limit) = 0;
+  // A user's waiting events of a topic, by id.
+  virtual std::vector<OutboxEvent> list_outbox_of(const Uuid& user_id, Topic topic,
+                                                  std::optional<Uuid> after, int limit) = 0;
   virtual std::optional<Instant> next_outbox_retry_at(Instant now) = 0;
   virtual OutboxDepth outbox_depth() = 0;
-  virtual bool outbox_has_user(const Uuid& user_id) = 0;
   virtual std::vector<DeadLetter> list_dead(std::optional<Uuid> after,
                                             int limit) = 0;  // by event id
   virtual std::int64_t count_dead() = 0;
@@ -129,6 +135,7 @@ class Tx : public ReadTx {
   // user's row included).
   virtual bool purge_user(const Uuid& user_id, int limit) = 0;
 
+  // Ends the user's oldest sessions beyond limits::sessions_per_user_max.
   virtual void insert_session(const Session& session) = 0;
   virtual void delete_session(const Uuid& user_id, const Uuid& session_id) = 0;
   virtual void delete_sessions(const Uuid& user_id, std::optional<Uuid> except) = 0;
@@ -145,7 +152,8 @@ class Tx : public ReadTx {
                              std::optional<Instant> remind_at) = 0;
 
   virtual void insert_promise(const Promise& promise) = 0;
-  virtual std::optional<Promise> take_promise(const Uuid& promised_id) = 0;  // delete and return
+  // Deletes and returns.
+  virtual std::optional<Promise> take_promise(const Uuid& user_id, const Uuid& promised_id) = 0;
   virtual bool delete_promise(const Uuid& user_id, const Uuid& promised_id) = 0;
 
   // Inserts, or makes a skipped row of the same task and due date pending again (new claim, id
@@ -154,6 +162,10 @@ class Tx : public ReadTx {
   // Writes state, reason, delivered_at and notification_id of the ledger row of the task and due
   // date where that is pending under the same claim_id; false when there is none.
   virtual bool settle_reminder(const ReminderRow& row) = 0;
+  // An all-day task's instant moved with the zone while its date stayed: the ledger row that is not
+  // pending follows it, where no other stands there.
+  virtual void move_reminder(const Uuid& user_id, const Uuid& task_id, Instant from,
+                             Instant to) = 0;
 
   virtual void insert_notification(const Notification& notification) = 0;
   // The notification as it is now; none when it is not the user's. Reading twice keeps the first

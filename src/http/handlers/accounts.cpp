@@ -104,8 +104,9 @@ void register_with_hash(const ExchangePtr& exchange, service::Registration regis
   auto state = std::make_shared<State>(State{std::move(registration), std::nullopt});
   const bool queued = exchange->app().with.store.write(
       [exchange, state](storage::Tx& tx) {
-        state->user = service::register_user(tx, exchange->app().with.ids, exchange->now(),
-                                             state->registration);
+        state->user =
+            service::register_user(tx, exchange->app().with.audit_keys, exchange->app().with.ids,
+                                   exchange->now(), state->registration);
         return *state->user ? storage::Verdict::commit : storage::Verdict::roll_back;
       },
       exchange->executor(),

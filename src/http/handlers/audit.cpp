@@ -17,6 +17,7 @@ struct Listing {
   storage::AuditQuery query;
   std::string fingerprint;
   std::optional<Uuid> of_task;
+  bool none = false;  // nothing can match
 };
 
 struct Page {
@@ -60,7 +61,9 @@ Result<Listing> parse_list(Exchange& exchange) {
   Query& parameters = exchange.query();
   storage::AuditQuery& query = listing.query;
   query.user_id = exchange.caller().user_id;
-  query.entity_type = parameters.text("entity_type", 50);
+  // Only tasks have entries: one type selects all of them, any other none.
+  const auto entity_type = parameters.text("entity_type", 50);
+  listing.none = entity_type && *entity_type != "task";
   query.entity_id = parameters.uuid("entity_id");
   if (const auto action = parameters.word("action", {"create", "update", "complete", "delete"})) {
     query.action = static_cast<AuditAction>(*action);
@@ -68,7 +71,7 @@ Result<Listing> parse_list(Exchange& exchange) {
   query.from = take_instant(parameters, "from_date");
   query.to = take_instant(parameters, "to_date");
   query.offset = static_cast<int>(parameters.integer("offset", 0, limits::offset_max).value_or(0));
-  listing.fingerprint = "audit|" + query.entity_type.value_or("") + "|" +
+  listing.fingerprint = "audit|" + entity_type.value_or("") + "|" +
                         (query.entity_id ? query.entity_id->to_string() : "") + "|" +
                         (query.action ? std::string(to_string(*query.action)) : "") + "|" +
                         (query.from ? format_instant(*query.from) : "") + "|" +
@@ -84,7 +87,6 @@ Result<Listing> parse_task_list(Exchange& exchange) {
   const auto id = exchange.path_id(0, "Task");
   if (!id) return std::unexpected(id.error());
   listing.query.user_id = exchange.caller().user_id;
-  listing.query.entity_type = "task";
   listing.query.entity_id = *id;
   listing.of_task = *id;
   listing.fingerprint = "audit-task|" + id->to_string();
@@ -107,6 +109,7 @@ Page read_page(storage::ReadTx& tx, const Listing& listing) {
 }
 
 Result<Page> apply_list(storage::ReadTx& tx, const Exchange&, const Listing& listing) {
+  if (listing.none) return Page{};
   Page page = read_page(tx, listing);
   page.total = tx.count_audit(listing.query);
   return page;

@@ -8,6 +8,7 @@
 #include "http/handlers/handlers.h"
 #include "http/handlers/notification_json.h"
 #include "http/unit_route.h"
+#include "observability/log.h"
 #include "service/audit.h"
 
 namespace todo::http {
@@ -41,17 +42,15 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
     const bool queued = store_.read(
         [self = shared_from_this()](storage::ReadTx& tx) { self->make_piece(tx); }, executor_,
         [self = shared_from_this(), waiting](storage::Outcome outcome) {
-          if (outcome != storage::Outcome::committed) {
-            self->stage_ = Stage::end;
-            return (*waiting)(std::nullopt);
-          }
-          (*waiting)(std::move(self->piece_));
+          // Not answered, the stream breaks off: an export that lacks something must not look
+          // whole.
+          if (outcome == storage::Outcome::committed) (*waiting)(std::move(self->piece_));
         });
-    if (!queued) (*waiting)(std::nullopt);
+    if (!queued) log::warning("an export was broken off: too much to do");
   }
 
  private:
-  enum class Stage { account, tasks, notifications, archived_notifications, segments, audit, end };
+  enum class Stage { account, tasks, notifications, archived_notifications, audit, end };
 
   // At least one line, unless everything is told.
   void make_piece(storage::ReadTx& tx) {
@@ -67,9 +66,6 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
         case Stage::notifications:
         case Stage::archived_notifications:
           write_notifications(tx);
-          break;
-        case Stage::segments:
-          write_segment(tx);
           break;
         case Stage::audit:
           write_audit(tx);
@@ -143,7 +139,7 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
            [&](JsonWriter& json) { write_notification(json, notification); });
     }
     if (static_cast<int>(notifications.size()) < query.limit) {
-      stage_ = query.archived ? Stage::segments : Stage::archived_notifications;
+      stage_ = query.archived ? Stage::audit : Stage::archived_notifications;
       after_notification_.reset();
     } else {
       after_notification_ = {notifications.back().created_at, notifications.back().id};
@@ -158,20 +154,15 @@ class Export final : public net::BodySource, public std::enable_shared_from_this
     });
   }
 
-  void write_segment(storage::ReadTx& tx) {
-    const auto segments = tx.audit_segments(user_id_, seq_, 1);
-    if (segments.empty()) {
-      stage_ = Stage::audit;
-      return;
-    }
-    for (const AuditEntry& entry : service::read_segment(segments.front())) write_entry(entry);
-    seq_ = segments.front().last_seq;
-  }
-
+  // Segments first, each time: entries may be archived between two pieces.
   void write_audit(storage::ReadTx& tx) {
-    const auto entries = tx.audit_after(user_id_, seq_, rows_per_piece);
-    for (const AuditEntry& entry : entries) write_entry(entry);
-    if (entries.size() < rows_per_piece) {
+    const auto segments = tx.audit_segments(user_id_, seq_, 1);
+    const auto entries = segments.empty() ? tx.audit_after(user_id_, seq_, rows_per_piece)
+                                          : service::read_segment(segments.front());
+    for (const AuditEntry& entry : entries) {
+      if (entry.seq > seq_) write_entry(entry);
+    }
+    if (entries.empty()) {
       stage_ = Stage::end;
     } else {
       seq_ = entries.back().seq;

@@ -30,6 +30,10 @@ service::Member<service::DueInput> take_due(Body& body) {
   const auto due =
       value->is_string() ? parse_due(std::string_view(value->as_string())) : std::nullopt;
   if (!due) body.refuse("due_date", due_date_message);
+  // Local times and dates are instants only in their user's zone: the service looks at those.
+  const auto* instant = due ? std::get_if<Instant>(&*due) : nullptr;
+  if (instant != nullptr && (*instant < earliest_instant || *instant > latest_instant))
+    body.refuse("due_date", "Must lie between 1970-01-01 and 9999-12-31");
   return {true, due};
 }
 
@@ -56,6 +60,16 @@ service::Member<WeekdaySet> take_weekdays(Body& body) {
     return {true, std::nullopt};
   }
   return {true, set};
+}
+
+// What the service would refuse later, without the members that are refused here.
+void check_new_task(Body& body, const service::TaskInput& input) {
+  const bool rule_refused = input.recurrence_rule.present && !input.recurrence_rule.value;
+  const RecurrenceRule rule = input.recurrence_rule.value.value_or(RecurrenceRule::none);
+  if (rule != RecurrenceRule::none && !input.due_date.present)
+    body.refuse("due_date", "A recurring task needs a due date");
+  if (rule != RecurrenceRule::weekly && !rule_refused && input.recurrence_weekdays.value)
+    body.refuse("recurrence_weekdays", "Only a weekly task has weekdays");
 }
 
 }  // namespace
@@ -95,11 +109,7 @@ Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBod
     body->ignore({"id", "user_id", "completed_at", "due_on", "parent_task_id", "series_id",
                   "occurrence", "version", "created_at", "updated_at"});
   }
-  if (kind == TaskBody::create &&
-      input.recurrence_rule.value.value_or(RecurrenceRule::none) != RecurrenceRule::none &&
-      !input.due_date.present) {
-    body->refuse("due_date", "A recurring task needs a due date");
-  }
+  if (kind == TaskBody::create) check_new_task(*body, input);
   if (auto finished = body->finish(); !finished) return std::unexpected(finished.error());
   return input;
 }

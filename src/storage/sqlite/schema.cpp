@@ -39,6 +39,7 @@ CREATE TABLE users (
   recompute_shift         INTEGER NOT NULL,
   recompute_zone_changed  INTEGER NOT NULL,
   recompute_from_zone     TEXT    NOT NULL,
+  recompute_started_at    INTEGER NOT NULL,
   recompute_after         BLOB,
   disabled                INTEGER NOT NULL,
   created_at              INTEGER NOT NULL,
@@ -53,7 +54,9 @@ CREATE TABLE user_state (
   living_tasks    INTEGER NOT NULL,
   completed_tasks INTEGER NOT NULL,
   audit_seq       INTEGER NOT NULL,
-  audit_hash      BLOB    NOT NULL
+  audit_hash      BLOB    NOT NULL,
+  audit_seal      BLOB    NOT NULL,
+  audit_key_id    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sessions (
@@ -169,6 +172,8 @@ CREATE TABLE audit_entries (
 ) STRICT;
 CREATE UNIQUE INDEX audit_by_seq ON audit_entries (user_id, seq);
 CREATE UNIQUE INDEX audit_by_entity ON audit_entries (user_id, entity_id, entity_version);
+CREATE INDEX audit_by_action ON audit_entries (user_id, action, seq, timestamp);
+CREATE INDEX audit_by_time ON audit_entries (user_id, timestamp, seq);
 
 CREATE TABLE audit_segments (
   user_id   BLOB    NOT NULL,
@@ -188,6 +193,7 @@ CREATE TABLE outbox (
   attempts   INTEGER NOT NULL,
   not_before INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX outbox_retries ON outbox (not_before) WHERE not_before > 0;
 
 CREATE TABLE dead_letters (
   id       BLOB    NOT NULL PRIMARY KEY,

@@ -32,6 +32,8 @@ constexpr std::size_t reads_per_snapshot_max = 8;
 // No wait trusts the steady clock for longer: a machine that slept has other ideas of now.
 constexpr std::chrono::seconds wait_max{30};
 constexpr std::chrono::seconds bus_pause{1};
+// After a failure the disk is tried this often, until it takes a write again.
+constexpr std::chrono::seconds probe_interval{1};
 
 // Runs what is posted on the posting thread: for those who wait.
 class InlineExecutor final : public Executor {
@@ -185,7 +187,7 @@ class SqliteStore final : public Store {
   StoreHealth health() override {
     StoreHealth health;
     health.reachable = reachable_.load();
-    if (!health.reachable) health.detail = "the last write could not be committed";
+    if (!health.reachable) health.detail = "nothing can be written";
     return health;
   }
 
@@ -251,7 +253,10 @@ class SqliteStore final : public Store {
 
  private:
   static int on_wal(void* self, sqlite3*, const char*, int pages) {
-    static_cast<SqliteStore*>(self)->wal_pages_ = pages;
+    auto* store = static_cast<SqliteStore*>(self);
+    store->wal_pages_ = pages;
+    // Something was written, and synced.
+    if (!store->reachable_.exchange(true)) log::info("the database can be written again");
     return SQLITE_OK;
   }
 
@@ -281,13 +286,11 @@ class SqliteStore final : public Store {
           write_queue_.pop_front();
         }
         bus_due = bus_is_due();
-        if (jobs.empty() && chores.empty() && !bus_due) {
-          if (stopping_) return;
-          continue;
-        }
+        if (jobs.empty() && chores.empty() && !bus_due && stopping_) return;
       }
       for (auto& chore : chores) chore();
       if (!jobs.empty() || bus_due) run_cycle(jobs, bus_due);
+      if (!reachable_) probe_disk();
       if (wal_pages_ < checkpointed_pages_) checkpointed_pages_ = 0;  // the log began anew
       if (wal_pages_ > checkpointed_pages_ + checkpoint_pages)
         checkpoint(SQLITE_CHECKPOINT_PASSIVE);
@@ -295,7 +298,12 @@ class SqliteStore final : public Store {
   }
 
   bool bus_is_due() const {
-    return bus_ && (bus_waiting_ || (bus_at_ && *bus_at_ <= clock_.now())) && !stopping_;
+    return bus_ && (bus_waiting_ || is_bus_time(clock_.now())) && !stopping_;
+  }
+
+  // Also when the clock was set back: no retry is as far ahead.
+  bool is_bus_time(Instant now) const {
+    return bus_at_ && (*bus_at_ <= now || *bus_at_ > now + limits::event_retry_delay_max);
   }
 
   void wait_for_work(std::unique_lock<std::mutex>& lock) {
@@ -303,10 +311,10 @@ class SqliteStore final : public Store {
       return stopping_ || !write_queue_.empty() || !between_cycles_.empty() || bus_is_due();
     };
     if (ready()) return;
-    std::chrono::milliseconds wait = wait_max;
+    std::chrono::milliseconds wait = reachable_ ? wait_max : probe_interval;
     if (bus_ && bus_at_)
       wait = std::clamp<std::chrono::milliseconds>(*bus_at_ - clock_.now(),
-                                                   std::chrono::milliseconds{1}, wait_max);
+                                                   std::chrono::milliseconds{1}, wait);
     write_ready_.wait_for(lock, wait, ready);
   }
 
@@ -342,11 +350,14 @@ class SqliteStore final : public Store {
     Transaction tx(writer_connection_);
     for (std::size_t i = 0; i < jobs.size(); ++i) outcomes[i] = run_unit(tx, jobs[i]);
     if (bus_ && (bus_due || tx.events_inserted() > 0)) {
-      step_bus(tx, std::max(limits::events_per_cycle_min, static_cast<int>(jobs.size())));
+      // As many as came in, so that consumption keeps pace with units that make many events.
+      const int came = std::max(static_cast<int>(jobs.size()), tx.events_inserted());
+      step_bus(tx, std::clamp(came, limits::events_per_cycle_min, limits::events_per_cycle_max));
     }
     if (commit()) return true;
-    std::ranges::replace(outcomes, Outcome::committed, Outcome::failed);
-    if (bus_due) pause_bus();
+    // Also what a unit that rolled itself back has answered from: its neighbours' writes are gone.
+    std::ranges::fill(outcomes, Outcome::failed);
+    pause_bus();
     return true;
   }
 
@@ -419,26 +430,24 @@ class SqliteStore final : public Store {
     const int code = sqlite3_exec(writer_connection_.handle(), "COMMIT", nullptr, nullptr, nullptr);
     probe_.commit_seconds.observe(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
-    reachable_ = code == SQLITE_OK;
     if (code == SQLITE_OK) {
       probe_.commits.add();
       return true;
     }
     const std::string text = sqlite3_errmsg(writer_connection_.handle());
     end_process_if_sync_failed(code, text.c_str());
-    log::error("a transaction could not be committed", {{"error", text}});
-    roll_back();
+    lost("a transaction could not be committed", text);
     return false;
   }
 
-  void abandon(const std::exception& lost) {
-    end_process_if_sync_failed(sqlite3_extended_errcode(writer_connection_.handle()), lost.what());
-    log::error("the database lost a transaction", {{"error", lost.what()}});
-    reachable_ = false;
-    roll_back();
+  void abandon(const std::exception& error) {
+    end_process_if_sync_failed(sqlite3_extended_errcode(writer_connection_.handle()), error.what());
+    lost("the database lost a transaction", error.what());
   }
 
-  void roll_back() {
+  // Said once, until something is written again: every request that fails would say it anew.
+  void lost(std::string_view message, std::string_view why) {
+    if (reachable_.exchange(false)) log::error(message, {{"error", why}});
     if (writer_connection_.in_transaction())
       sqlite3_exec(writer_connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
@@ -456,6 +465,19 @@ class SqliteStore final : public Store {
       log::warning("a checkpoint failed; it is tried again",
                    {{"error", sqlite3_errmsg(writer_connection_.handle())}});
       checkpointed_pages_ = wal_pages_;
+    }
+  }
+
+  // Nobody may write while the server is not ready: it has to find out for itself.
+  void probe_disk() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < probe_at_) return;
+    probe_at_ = now + probe_interval;
+    try {
+      writer_connection_.execute(
+          "BEGIN IMMEDIATE; UPDATE schema_info SET version = version; COMMIT");
+    } catch (const std::exception& error) {
+      abandon(error);
     }
   }
 
@@ -531,6 +553,7 @@ class SqliteStore final : public Store {
   std::optional<Instant> bus_at_;
 
   std::atomic<bool> reachable_ = true;
+  std::chrono::steady_clock::time_point probe_at_;  // the writer's
   std::atomic<int> wal_pages_ = 0;
   int checkpointed_pages_ = 0;
 

@@ -43,6 +43,8 @@ class Transaction final : public Tx {
   std::optional<Promise> find_promise(const Uuid& user_id, const Uuid& promised_id) override;
   std::optional<Promise> find_promise_of(const Uuid& user_id,
                                          const Uuid& completed_task_id) override;
+  std::optional<Promise> find_promise_at(const Uuid& user_id, const Uuid& series_id,
+                                         std::int64_t occurrence) override;
 
   std::vector<TaskKey> due_reminders(Instant now, int limit) override;
   std::optional<Instant> next_reminder_at() override;
@@ -66,10 +68,13 @@ class Transaction final : public Tx {
   std::vector<AuditSegment> audit_segments(const Uuid& user_id, std::int64_t after_last_seq,
                                            int limit) override;
 
+  std::optional<AuditSegment> newest_audit_segment(const Uuid& user_id) override;
+
   std::vector<OutboxRow> list_outbox(Instant now, int limit) override;
+  std::vector<OutboxEvent> list_outbox_of(const Uuid& user_id, Topic topic,
+                                          std::optional<Uuid> after, int limit) override;
   std::optional<Instant> next_outbox_retry_at(Instant now) override;
   OutboxDepth outbox_depth() override;
-  bool outbox_has_user(const Uuid& user_id) override;
   std::vector<DeadLetter> list_dead(std::optional<Uuid> after, int limit) override;
   std::int64_t count_dead() override;
   std::string epoch() override;
@@ -94,10 +99,11 @@ class Transaction final : public Tx {
   void set_remind_at(const Uuid& user_id, const Uuid& task_id,
                      std::optional<Instant> remind_at) override;
   void insert_promise(const Promise& promise) override;
-  std::optional<Promise> take_promise(const Uuid& promised_id) override;
+  std::optional<Promise> take_promise(const Uuid& user_id, const Uuid& promised_id) override;
   bool delete_promise(const Uuid& user_id, const Uuid& promised_id) override;
   void claim_reminder(const ReminderRow& row) override;
   bool settle_reminder(const ReminderRow& row) override;
+  void move_reminder(const Uuid& user_id, const Uuid& task_id, Instant from, Instant to) override;
 
   void insert_notification(const Notification& notification) override;
   std::optional<Notification> read_notification(const Uuid& user_id, const Uuid& notification_id,

@@ -6,12 +6,12 @@ namespace {
 
 constexpr const char* user_by_id = R"sql(
 SELECT id, email, display_name, timezone, reminders_enabled, reminder_minutes_before, toast_notifications, missed_occurrences,
-       recompute, recompute_shift, recompute_zone_changed, recompute_from_zone, recompute_after, disabled, created_at
+       recompute, recompute_shift, recompute_zone_changed, recompute_from_zone, recompute_after, recompute_started_at, disabled, created_at
 FROM users WHERE id = ? AND deleted_at IS NULL)sql";
 
 constexpr const char* user_by_email = R"sql(
 SELECT id, email, display_name, timezone, reminders_enabled, reminder_minutes_before, toast_notifications, missed_occurrences,
-       recompute, recompute_shift, recompute_zone_changed, recompute_from_zone, recompute_after, disabled, created_at
+       recompute, recompute_shift, recompute_zone_changed, recompute_from_zone, recompute_after, recompute_started_at, disabled, created_at
 FROM users WHERE email_folded = ? AND deleted_at IS NULL)sql";
 
 User read_user(Query& q) {
@@ -30,6 +30,7 @@ User read_user(Query& q) {
   job.zone_changed = q.boolean();
   job.from_zone = q.text();
   job.after = q.optional_id();
+  job.started_at = q.instant();
   if (recompute) user.recompute = std::move(job);
   user.disabled = q.boolean();
   user.created_at = q.instant();
@@ -44,6 +45,7 @@ void bind_user(Query& q, const User& user, const RecomputeJob& job) {
       .bind(job.zone_changed)
       .bind(job.from_zone)
       .bind(job.after)
+      .bind(job.started_at)
       .bind(user.disabled);
 }
 
@@ -170,16 +172,16 @@ bool Transaction::insert_user(const User& user, std::string_view email_folded,
     Query q(c_, R"sql(
 INSERT INTO users (id, email, email_folded, password_hash, created_at, display_name, timezone, reminders_enabled,
                    reminder_minutes_before, toast_notifications, missed_occurrences, recompute, recompute_shift,
-                   recompute_zone_changed, recompute_from_zone, recompute_after, disabled)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (email_folded) DO NOTHING)sql");
+                   recompute_zone_changed, recompute_from_zone, recompute_after, recompute_started_at, disabled)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (email_folded) DO NOTHING)sql");
     q.bind(user.id).bind(user.email).bind(email_folded).bind(password_hash).bind(user.created_at);
     bind_user(q, user, job);
     q.run();
     if (c_.changes() == 0) return false;
   }
   Query q(c_, R"sql(
-INSERT INTO user_state (user_id, changes, living_tasks, completed_tasks, audit_seq, audit_hash)
-VALUES (?, 0, 0, 0, 0, zeroblob(32)))sql");
+INSERT INTO user_state (user_id, changes, living_tasks, completed_tasks, audit_seq, audit_hash, audit_seal, audit_key_id)
+VALUES (?, 0, 0, 0, 0, zeroblob(32), zeroblob(32), 0))sql");
   q.bind(user.id).run();
   return true;
 }
@@ -189,7 +191,7 @@ void Transaction::update_user(const User& user) {
   Query q(c_, R"sql(
 UPDATE users SET display_name = ?, timezone = ?, reminders_enabled = ?, reminder_minutes_before = ?, toast_notifications = ?,
                  missed_occurrences = ?, recompute = ?, recompute_shift = ?, recompute_zone_changed = ?,
-                 recompute_from_zone = ?, recompute_after = ?, disabled = ?
+                 recompute_from_zone = ?, recompute_after = ?, recompute_started_at = ?, disabled = ?
 WHERE id = ? AND deleted_at IS NULL)sql");
   bind_user(q, user, job);
   q.bind(user.id).run();
@@ -274,8 +276,15 @@ DELETE FROM notifications WHERE (user_id, created_at, id) IN
 }
 
 void Transaction::insert_session(const Session& session) {
-  Query q(c_, "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (?,?,?,?)");
-  q.bind(session.id).bind(session.user_id).bind(session.created_at).bind(session.expires_at).run();
+  {
+    Query q(c_, "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (?,?,?,?)");
+    q.bind(session.id).bind(session.user_id).bind(session.created_at).bind(session.expires_at);
+    q.run();
+  }
+  Query oldest(c_, R"sql(
+DELETE FROM sessions WHERE id IN
+  (SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?))sql");
+  oldest.bind(session.user_id).bind(limits::sessions_per_user_max).run();
 }
 
 void Transaction::delete_session(const Uuid& user_id, const Uuid& session_id) {

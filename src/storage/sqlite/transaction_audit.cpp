@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <variant>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "storage/sqlite/transaction.h"
@@ -22,6 +23,15 @@ AuditHash read_hash(Query& q) {
   return hash;
 }
 
+AuditHead read_head(Query& q) {
+  AuditHead head;
+  head.seq = q.integer();
+  head.hash = read_hash(q);
+  head.seal = read_hash(q);
+  head.key_id = static_cast<std::uint32_t>(q.integer());
+  return head;
+}
+
 AuditEntry read_entry(Query& q) {
   AuditEntry entry;
   entry.user_id = q.id();
@@ -37,6 +47,23 @@ AuditEntry read_entry(Query& q) {
   entry.hash = read_hash(q);
   entry.canonical = q.text();
   return entry;
+}
+
+AuditSegment read_segment(Query& q) {
+  AuditSegment segment;
+  segment.user_id = q.id();
+  segment.first_seq = q.integer();
+  segment.last_seq = q.integer();
+  segment.manifest = q.text();
+  segment.data = q.blob();
+  return segment;
+}
+
+// The index that leaves the fewest entries to look at.
+std::string_view index_for(const AuditQuery& query) {
+  if (query.entity_id) return "audit_by_entity";
+  if (query.action) return "audit_by_action";
+  return query.from || query.to ? "audit_by_time" : "audit_by_seq";
 }
 
 std::string conditions(const AuditQuery& query) {
@@ -65,14 +92,11 @@ bool selects_all(const AuditQuery& query) {
 }  // namespace
 
 AuditHead Transaction::audit_head(const Uuid& user_id) {
-  Query q(c_, "SELECT audit_seq, audit_hash FROM user_state WHERE user_id = ?");
+  Query q(c_,
+          "SELECT audit_seq, audit_hash, audit_seal, audit_key_id FROM user_state "
+          "WHERE user_id = ?");
   q.bind(user_id);
-  AuditHead head;
-  if (q.step()) {
-    head.seq = q.integer();
-    head.hash = read_hash(q);
-  }
-  return head;
+  return q.step() ? read_head(q) : AuditHead{};
 }
 
 bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
@@ -84,10 +108,14 @@ bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
 }
 
 std::vector<AuditEntry> Transaction::list_audit(const AuditQuery& query) {
-  std::string sql = "SELECT " TODO_AUDIT_COLUMNS "FROM audit_entries WHERE " + conditions(query);
-  if (query.before_seq) sql += " AND seq < ?";
-  sql += " ORDER BY seq DESC LIMIT ? OFFSET ?";
-  Query q(c_, sql);
+  // The page is chosen in the index alone; only its entries are read.
+  Query q(c_,
+          fmt::format("SELECT " TODO_AUDIT_COLUMNS
+                      "FROM audit_entries INDEXED BY audit_by_seq WHERE user_id = ? AND seq IN "
+                      "(SELECT seq FROM audit_entries INDEXED BY {} WHERE {}{} "
+                      "ORDER BY seq DESC LIMIT ? OFFSET ?) ORDER BY seq DESC",
+                      index_for(query), conditions(query), query.before_seq ? " AND seq < ?" : ""));
+  q.bind(query.user_id);
   bind_conditions(q, query);
   if (query.before_seq) q.bind(*query.before_seq);
   q.bind(query.limit).bind(query.offset);
@@ -108,8 +136,9 @@ Count Transaction::count_audit(const AuditQuery& query) {
     const auto from = first.optional_integer();
     if (from) found = last.integer() - *from + 1;
   } else {
-    Query q(c_, "SELECT count(*) FROM (SELECT 1 FROM audit_entries WHERE " + conditions(query) +
-                    " LIMIT ?)");
+    Query q(c_, fmt::format("SELECT count(*) FROM (SELECT 1 FROM audit_entries INDEXED BY {} "
+                            "WHERE {} LIMIT ?)",
+                            index_for(query), conditions(query)));
     bind_conditions(q, query);
     q.bind(limits::exact_count_max + 1).step();
     found = q.integer();
@@ -128,7 +157,7 @@ std::vector<AuditEntry> Transaction::audit_after(const Uuid& user_id, std::int64
 
 std::vector<AuditChain> Transaction::audit_chains(std::optional<Uuid> after_user, int limit) {
   Query q(c_, R"sql(
-SELECT s.user_id, s.audit_seq, s.audit_hash FROM user_state s JOIN users u ON u.id = s.user_id
+SELECT s.user_id, s.audit_seq, s.audit_hash, s.audit_seal, s.audit_key_id FROM user_state s JOIN users u ON u.id = s.user_id
 WHERE s.user_id > ? AND u.deleted_at IS NULL ORDER BY s.user_id LIMIT ?)sql");
   const Uuid from = after_user.value_or(Uuid{});
   q.bind(from).bind(limit);
@@ -136,8 +165,7 @@ WHERE s.user_id > ? AND u.deleted_at IS NULL ORDER BY s.user_id LIMIT ?)sql");
   while (q.step()) {
     AuditChain& chain = chains.emplace_back();
     chain.user_id = q.id();
-    chain.head.seq = q.integer();
-    chain.head.hash = read_hash(q);
+    chain.head = read_head(q);
   }
   return chains;
 }
@@ -145,19 +173,22 @@ WHERE s.user_id > ? AND u.deleted_at IS NULL ORDER BY s.user_id LIMIT ?)sql");
 std::vector<AuditSegment> Transaction::audit_segments(const Uuid& user_id,
                                                       std::int64_t after_last_seq, int limit) {
   Query q(c_, R"sql(
-SELECT user_id, first_seq, last_seq, manifest, data FROM audit_segments WHERE user_id = ? AND last_seq > ?
-ORDER BY first_seq LIMIT ?)sql");
+SELECT user_id, first_seq, last_seq, manifest, data FROM audit_segments
+WHERE user_id = ?1 AND last_seq > ?2
+  AND first_seq >= coalesce((SELECT max(first_seq) FROM audit_segments WHERE user_id = ?1 AND first_seq <= ?2), 0)
+ORDER BY first_seq LIMIT ?3)sql");
   q.bind(user_id).bind(after_last_seq).bind(limit);
   std::vector<AuditSegment> segments;
-  while (q.step()) {
-    AuditSegment& segment = segments.emplace_back();
-    segment.user_id = q.id();
-    segment.first_seq = q.integer();
-    segment.last_seq = q.integer();
-    segment.manifest = q.text();
-    segment.data = q.blob();
-  }
+  while (q.step()) segments.push_back(read_segment(q));
   return segments;
+}
+
+std::optional<AuditSegment> Transaction::newest_audit_segment(const Uuid& user_id) {
+  Query q(c_, R"sql(
+SELECT user_id, first_seq, last_seq, manifest, data FROM audit_segments WHERE user_id = ?
+ORDER BY first_seq DESC LIMIT 1)sql");
+  q.bind(user_id);
+  return q.step() ? std::optional(read_segment(q)) : std::nullopt;
 }
 
 void Transaction::append_audit(const AuditEntry& entry) {
@@ -178,8 +209,11 @@ VALUES (?,?,?,?,?,?,?,?,?,?,?,?))sql");
 }
 
 void Transaction::set_audit_head(const Uuid& user_id, const AuditHead& head) {
-  Query q(c_, "UPDATE user_state SET audit_seq = ?, audit_hash = ? WHERE user_id = ?");
-  q.bind(head.seq).bind_blob(bytes_of(head.hash)).bind(user_id).run();
+  Query q(c_,
+          "UPDATE user_state SET audit_seq = ?, audit_hash = ?, audit_seal = ?, audit_key_id = ? "
+          "WHERE user_id = ?");
+  q.bind(head.seq).bind_blob(bytes_of(head.hash)).bind_blob(bytes_of(head.seal));
+  q.bind(std::int64_t{head.key_id}).bind(user_id).run();
 }
 
 void Transaction::insert_audit_segment(const AuditSegment& segment) {

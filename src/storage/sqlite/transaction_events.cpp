@@ -22,9 +22,9 @@ DeadLetter read_dead(Query& q) {
 
 std::vector<OutboxRow> Transaction::list_outbox(Instant now, int limit) {
   Query q(c_,
-          "SELECT id, topic, user_id, event, attempts FROM outbox WHERE not_before <= ? ORDER BY "
-          "position LIMIT ?");
-  q.bind(now).bind(limit);
+          "SELECT id, topic, user_id, event, attempts FROM outbox "
+          "WHERE not_before <= ? OR not_before > ? ORDER BY position LIMIT ?");
+  q.bind(now).bind(now + limits::event_retry_delay_max).bind(limit);
   std::vector<OutboxRow> rows;
   while (q.step()) {
     OutboxRow& row = rows.emplace_back();
@@ -38,7 +38,8 @@ std::vector<OutboxRow> Transaction::list_outbox(Instant now, int limit) {
 }
 
 std::optional<Instant> Transaction::next_outbox_retry_at(Instant now) {
-  Query q(c_, "SELECT min(not_before) FROM outbox WHERE not_before > ?");
+  // The first condition is the index's.
+  Query q(c_, "SELECT min(not_before) FROM outbox WHERE not_before > 0 AND not_before > ?");
   q.bind(now);
   return q.step() ? q.optional_instant() : std::nullopt;
 }
@@ -53,10 +54,22 @@ OutboxDepth Transaction::outbox_depth() {
   return depth;
 }
 
-bool Transaction::outbox_has_user(const Uuid& user_id) {
-  Query q(c_, "SELECT 1 FROM outbox WHERE user_id = ? LIMIT 1");
-  q.bind(user_id);
-  return q.step();
+std::vector<OutboxEvent> Transaction::list_outbox_of(const Uuid& user_id, Topic topic,
+                                                     std::optional<Uuid> after, int limit) {
+  Query q(c_,
+          "SELECT id, event FROM outbox WHERE user_id = ? AND topic = ? AND id > ? ORDER BY id "
+          "LIMIT ?");
+  const Uuid from = after.value_or(Uuid{});
+  q.bind(user_id).bind(static_cast<int>(topic)).bind(from).bind(limit);
+  std::vector<OutboxEvent> events;
+  while (q.step()) {
+    OutboxEvent& event = events.emplace_back();
+    event.id = q.id();
+    event.topic = topic;
+    event.user_id = user_id;
+    event.event = q.text();
+  }
+  return events;
 }
 
 std::vector<DeadLetter> Transaction::list_dead(std::optional<Uuid> after, int limit) {
@@ -153,7 +166,8 @@ std::optional<IdempotentResponse> Transaction::insert_idempotency_key(const Uuid
     Query q(c_, R"sql(
 INSERT INTO idempotency_keys (user_id, key, request_hash, status, headers, body, created_at) VALUES (?,?,?,0,'',x'',?)
 ON CONFLICT (user_id, key) DO UPDATE
-SET request_hash = excluded.request_hash, status = 0, headers = '', body = x'', created_at = excluded.created_at
+SET request_hash = excluded.request_hash, status = 0, headers = '', body = x'', created_at = excluded.created_at,
+    position = (SELECT max(position) + 1 FROM idempotency_keys)
 WHERE created_at <= ?)sql");
     const Instant expired = now - limits::idempotency_kept;
     q.bind(user_id).bind(key).bind_blob(request_hash).bind(now).bind(expired).run();
@@ -186,8 +200,7 @@ void Transaction::store_idempotent_response(const Uuid& user_id, std::string_vie
 }
 
 int Transaction::purge_idempotency_keys(Instant created_before, int limit) {
-  // Rows were made in the order of their positions, or made anew later: those looked at are the
-  // oldest.
+  // Positions are in the order of use: those looked at are the oldest.
   Query q(c_, R"sql(
 DELETE FROM idempotency_keys WHERE position IN
   (SELECT position FROM (SELECT position, created_at FROM idempotency_keys ORDER BY position LIMIT ?) WHERE created_at < ?))sql");

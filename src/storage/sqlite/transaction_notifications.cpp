@@ -56,8 +56,8 @@ Count Transaction::count_notifications(const NotificationQuery& query) {
 
 std::int64_t Transaction::count_unread(const Uuid& user_id, Instant archived_before) {
   Query q(c_,
-          "SELECT count(*) FROM notifications WHERE user_id = ? AND created_at >= ? AND read_at IS "
-          "NULL");
+          "SELECT count(*) FROM notifications INDEXED BY notifications_unread "
+          "WHERE user_id = ? AND created_at >= ? AND read_at IS NULL");
   q.bind(user_id).bind(archived_before).step();
   return q.integer();
 }
@@ -123,7 +123,7 @@ DELETE FROM notifications WHERE (user_id, created_at, id) IN
 int Transaction::purge_notifications(Instant created_before, int limit) {
   Query q(c_, R"sql(
 DELETE FROM notifications WHERE (user_id, created_at, id) IN
-  (SELECT n.user_id, n.created_at, n.id FROM users u JOIN notifications n ON n.user_id = u.id
+  (SELECT n.user_id, n.created_at, n.id FROM users u CROSS JOIN notifications n ON n.user_id = u.id
    WHERE n.created_at < ? LIMIT ?))sql");
   q.bind(created_before).bind(limit).run();
   return c_.changes();

@@ -388,6 +388,15 @@ std::optional<Promise> Transaction::find_promise_of(const Uuid& user_id,
   return q.step() ? std::optional(read_promise(q)) : std::nullopt;
 }
 
+std::optional<Promise> Transaction::find_promise_at(const Uuid& user_id, const Uuid& series_id,
+                                                    std::int64_t occurrence) {
+  Query q(c_,
+          "SELECT id, user_id, task_id, series_id, occurrence, task FROM promised_occurrences "
+          "WHERE user_id = ? AND series_id = ? AND occurrence = ?");
+  q.bind(user_id).bind(series_id).bind(occurrence);
+  return q.step() ? std::optional(read_promise(q)) : std::nullopt;
+}
+
 std::vector<TaskKey> Transaction::due_reminders(Instant now, int limit) {
   Query q(c_, "SELECT user_id, id FROM tasks WHERE remind_at <= ? ORDER BY remind_at LIMIT ?");
   q.bind(now).bind(limit);
@@ -490,11 +499,11 @@ void Transaction::insert_promise(const Promise& promise) {
   q.run();
 }
 
-std::optional<Promise> Transaction::take_promise(const Uuid& promised_id) {
+std::optional<Promise> Transaction::take_promise(const Uuid& user_id, const Uuid& promised_id) {
   Query q(c_,
-          "DELETE FROM promised_occurrences WHERE id = ? RETURNING id, user_id, task_id, "
-          "series_id, occurrence, task");
-  q.bind(promised_id);
+          "DELETE FROM promised_occurrences WHERE id = ? AND user_id = ? RETURNING id, user_id, "
+          "task_id, series_id, occurrence, task");
+  q.bind(promised_id).bind(user_id);
   return q.step() ? std::optional(read_promise(q)) : std::nullopt;
 }
 
@@ -530,11 +539,19 @@ WHERE user_id = ? AND task_id = ? AND due_at = ? AND claim_id = ? AND state = 0)
   return c_.changes() > 0;
 }
 
+void Transaction::move_reminder(const Uuid& user_id, const Uuid& task_id, Instant from,
+                                Instant to) {
+  Query q(c_, R"sql(
+UPDATE OR IGNORE reminders SET due_at = ? WHERE user_id = ? AND task_id = ? AND due_at = ? AND state <> 0)sql");
+  q.bind(to).bind(user_id).bind(task_id).bind(from).run();
+}
+
 int Transaction::purge_deleted_tasks(Instant deleted_before, int limit) {
   std::vector<TaskKey> keys;
   {
+    // CROSS JOIN keeps the order: from each user to the deleted tasks, which stand together.
     Query q(c_, R"sql(
-SELECT t.user_id, t.id FROM users u JOIN tasks t ON t.user_id = u.id AND t.deleted = 1
+SELECT t.user_id, t.id FROM users u CROSS JOIN tasks t ON t.user_id = u.id AND t.deleted = 1
 WHERE t.deleted_at < ? LIMIT ?)sql");
     q.bind(deleted_before).bind(limit);
     while (q.step()) {
