@@ -1,4 +1,5 @@
-"""Holds what the server answered against docs/api/openapi.yaml, and its events against docs/api/events/."""
+"""Holds what the server answered against docs/api/openapi.yaml, its events against
+docs/api/events/."""
 import dataclasses
 import functools
 import http.client
@@ -15,12 +16,16 @@ import yaml
 from harness.server import Response
 
 API = pathlib.Path(__file__).resolve().parents[2] / "docs" / "api"
-SCHEMAS = {"todo.audit": "todo.audit", "todo.reminders": "todo.reminders", "todo.task.completed": "todo.task.completed"}
+SCHEMAS = {
+    "todo.audit": "todo.audit",
+    "todo.reminders": "todo.reminders",
+    "todo.task.completed": "todo.task.completed",
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def inlined(value, document):
-    """The value with every $ref replaced by what it names (nothing in the document refers to itself)."""
+    """The value with every $ref replaced by what it names; none refers to itself."""
     if isinstance(value, list):
         return [inlined(item, document) for item in value]
     if not isinstance(value, dict):
@@ -81,7 +86,14 @@ class Operation:
     @property
     def noun(self) -> str | None:
         """What its {id} is the id of: task, notification or token."""
-        return next((noun for noun in ("task", "notification", "token") if self.names_object and noun in self.path), None)
+        return next(
+            (
+                noun
+                for noun in ("task", "notification", "token")
+                if self.names_object and noun in self.path
+            ),
+            None,
+        )
 
     def parameter(self, name: str) -> dict | None:
         return next((each for each in self.spec["parameters"] if each["name"] == name), None)
@@ -91,7 +103,11 @@ class Operation:
         if not self.takes_body:
             return None
         content = self.spec["requestBody"]["content"]["application/json"]
-        return content["example"] if "example" in content else next(iter(content["examples"].values()))["value"]
+        return (
+            content["example"]
+            if "example" in content
+            else next(iter(content["examples"].values()))["value"]
+        )
 
     def target(self, object_id="") -> str:
         """As Server.request takes it."""
@@ -109,17 +125,21 @@ def operations() -> tuple:
             if method in item:
                 spec = inlined(item[method], document)
                 spec.setdefault("security", document["security"])
-                spec["parameters"] = inlined(item.get("parameters", []), document) + spec.get("parameters", [])
+                spec["parameters"] = inlined(item.get("parameters", []), document) + spec.get(
+                    "parameters", []
+                )
                 found.append(Operation(method.upper(), path, spec))
     return tuple(found)
 
 
 def send_raw(server, data: bytes, record_as: tuple | None = None) -> Response | None:
-    """Sends bytes as they are, and reads one response; None when the server closed without one. `record_as` is
-    the method and target that the answer is held against."""
+    """Sends bytes as they are, and reads one response; None when the server closed without one.
+    `record_as` is the method and target that the answer is held against."""
+
     class Received:
         def makefile(self, _mode):
             return io.BytesIO(answer)
+
     answer = server.raw(data)
     if not answer:
         return None
@@ -139,8 +159,10 @@ class Recorder:
         self.problems = []
         self.events = []
         self.operations = {(each.method, each.path): each for each in operations()}
-        self.templates = sorted(((self._pattern(path), path) for path in load_openapi()["paths"]),
-                                key=lambda item: item[1].count("{"))
+        self.templates = sorted(
+            ((self._pattern(path), path) for path in load_openapi()["paths"]),
+            key=lambda item: item[1].count("{"),
+        )
         self.validators = {}
         responses = inlined(load_openapi()["components"]["responses"], load_openapi())
         self.http_error, self.not_found = responses["HttpError"], responses["NotFound"]
@@ -165,11 +187,21 @@ class Recorder:
         operation = self.operations.get(("GET" if method == "HEAD" else method, template))
         status = str(response.status)
         if operation is None:
-            if response.status == 405 and set(response.header("Allow").split(", ")) != self.methods_of(template):
+            if response.status == 405 and set(
+                response.header("Allow").split(", ")
+            ) != self.methods_of(template):
                 self.problems.append(f"{where}: Allow is {response.header('Allow')}")
             return self._check(where, method, self.http_error, response)
-        documented = operation.spec["responses"].get(status) or operation.spec["responses"]["default"]
-        self.seen.add((operation.method, template, status if status in operation.spec["responses"] else "default"))
+        documented = (
+            operation.spec["responses"].get(status) or operation.spec["responses"]["default"]
+        )
+        self.seen.add(
+            (
+                operation.method,
+                template,
+                status if status in operation.spec["responses"] else "default",
+            )
+        )
         self._check(where, method, documented, response)
         if response.status < 300:
             self._check_request(where, operation, target, body)
@@ -194,7 +226,9 @@ class Recorder:
     def _check_content(self, where, method, content, response) -> None:
         if not content:
             if response.body:
-                self.problems.append(f"{where}: a body where none is documented: {response.body[:200]!r}")
+                self.problems.append(
+                    f"{where}: a body where none is documented: {response.body[:200]!r}"
+                )
             return
         media = (response.header("Content-Type") or "").split(";")[0]
         if media not in content:
@@ -214,41 +248,58 @@ class Recorder:
         for name in query:
             if operation.secured and operation.parameter(name) is None:
                 self.problems.append(f"{where}: took the parameter {name}, which is not documented")
-        if operation.takes_body:
-            self._validate(f"{where}, the request", operation.spec["requestBody"]["content"]["application/json"]["schema"], json.loads(body))
+        if operation.takes_body and body is not None:
+            self._validate(
+                f"{where}, the request",
+                operation.spec["requestBody"]["content"]["application/json"]["schema"],
+                json.loads(body),
+            )
 
     def _validate(self, where, its_schema, value) -> None:
         validator = self.validators.get(id(its_schema))
         if validator is None:
             # The schema is kept with its validator, so that its id stays its own.
             validator = self.validators[id(its_schema)] = jsonschema.Draft202012Validator(
-                its_schema, format_checker=jsonschema.FormatChecker())
+                its_schema, format_checker=jsonschema.FormatChecker()
+            )
         for error in validator.iter_errors(value):
-            self.problems.append(f"{where}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
+            self.problems.append(
+                f"{where}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+            )
 
     # --- events: a trigger keeps what the bus takes out of the outbox ---
 
     def watch_events(self, server) -> None:
         with sqlite3.connect(server.data / "todo.db", timeout=10) as database:
             database.execute("CREATE TABLE IF NOT EXISTS seen_events (topic INTEGER, event TEXT)")
-            database.execute("CREATE TRIGGER IF NOT EXISTS keep_events AFTER DELETE ON outbox "
-                             "BEGIN INSERT INTO seen_events VALUES (old.topic, old.event); END")
+            database.execute(
+                "CREATE TRIGGER IF NOT EXISTS keep_events AFTER DELETE ON outbox "
+                "BEGIN INSERT INTO seen_events VALUES (old.topic, old.event); END"
+            )
         database.close()
 
     def collect_events(self, server) -> None:
         with sqlite3.connect(server.data / "todo.db", timeout=10) as database:
-            self.events += [(list(SCHEMAS)[topic], json.loads(event))
-                            for topic, event in database.execute("SELECT topic, event FROM seen_events")]
+            self.events += [
+                (list(SCHEMAS)[topic], json.loads(event))
+                for topic, event in database.execute("SELECT topic, event FROM seen_events")
+            ]
         database.close()
 
     def check_events(self) -> list:
         """What does not hold of the events that were collected."""
         problems = []
-        validators = {topic: jsonschema.Draft202012Validator(event_schema(topic), format_checker=jsonschema.FormatChecker())
-                      for topic in SCHEMAS}
+        validators = {
+            topic: jsonschema.Draft202012Validator(
+                event_schema(topic), format_checker=jsonschema.FormatChecker()
+            )
+            for topic in SCHEMAS
+        }
         for topic, event in self.events:
             for error in validators[topic].iter_errors(event):
-                problems.append(f"{topic}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
+                problems.append(
+                    f"{topic}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+                )
         return problems
 
 
