@@ -245,3 +245,86 @@ def test_the_preview_is_what_completing_makes(user):
     assert len(user.get(f"/tasks/{task['id']}/occurrences").json()["occurrences"]) == 5
     assert user.occurrences(user.task("Once", due_date="2031-01-01")) == []
     user.get(f"/tasks/{task['id']}/occurrences?count=0").expect(422)
+
+
+def test_a_rule_changed_while_the_task_was_done_counts_from_its_due_date(user):
+    task = user.task(due_date="2031-01-01T09:00:00Z", recurrence_rule="daily")
+    for _ in range(3):
+        task = user.complete(task)["next_occurrence"]
+    user.complete(task)
+    user.edit(task, recurrence_rule="weekly")
+    user.reopen(task)
+    assert user.occurrences(task, 2) == ["2031-01-11T09:00:00Z", "2031-01-18T09:00:00Z"]
+    assert user.complete(task)["next_occurrence"]["due_date"] == "2031-01-11T09:00:00Z"
+
+
+def test_a_completed_task_answers_its_successor_whatever_became_of_its_rule(user):
+    task = user.task(due_date="2031-01-01T09:00:00Z", recurrence_rule="daily")
+    following = user.complete(task)["next_occurrence"]
+    user.edit(task, recurrence_rule="none")
+    assert user.complete(task)["next_occurrence"] == following
+    # A rule again, while it is done: still the series that its successor is in.
+    again = user.edit(task, recurrence_rule="daily")
+    assert (again["series_id"], again["occurrence"]) == (task["series_id"], 1)
+    assert user.complete(task)["next_occurrence"] == following
+    assert user.reopen(task)["removed_occurrence_id"] == following["id"]
+    user.complete(task)
+    assert [each["occurrence"] for each in user.tasks("?completed=false")] == [2]
+
+
+def test_wall_times_move_also_on_the_way_back_to_a_zone(server):
+    user = server.user(timezone="UTC")
+    task = user.task(due_date="2031-01-01T09:00:00Z", recurrence_rule="daily")
+    user.patch("/auth/me", {"timezone": "Asia/Tokyo"}).expect(200)
+    assert user.read(task)["due_date"] == "2031-01-01T09:00:00Z"
+    user.patch("/auth/me", {"timezone": "UTC", "shift_due_dates": True}).expect(200)
+    shifted = user.read(task)
+    assert shifted["due_date"] == "2031-01-01T18:00:00Z" and shifted["version"] == 2
+    assert user.occurrences(task, 1) == ["2031-01-02T18:00:00Z"]
+    # Once more to and fro: what was shifted is shifted from where it is.
+    user.patch("/auth/me", {"timezone": "Asia/Tokyo", "shift_due_dates": True}).expect(200)
+    user.patch("/auth/me", {"timezone": "UTC"}).expect(200)
+    assert user.read(task)["due_date"] == "2031-01-01T09:00:00Z"
+
+
+def test_a_restored_all_day_task_ends_its_day_where_its_user_is(server):
+    user = server.user(timezone="UTC")
+    task = user.task(due_date="2031-01-01", recurrence_rule="daily")
+    user.delete(f"/tasks/{task['id']}").expect(204)
+    user.patch("/auth/me", {"timezone": "Asia/Tokyo"}).expect(200)
+    restored = user.post(f"/tasks/{task['id']}/restore").expect(200).json()
+    assert restored["due_on"] == "2031-01-01"
+    assert restored["due_date"] == "2031-01-01T14:59:59Z"
+    assert user.read(task) == restored
+    assert user.occurrences(task, 1) == ["2031-01-02T14:59:59Z"]
+
+
+def test_a_time_that_a_gap_swallows_is_the_series_time_on_all_other_days(server):
+    user = server.user(timezone="Europe/Berlin")
+    task = user.task(due_date="2031-03-30T02:30:00", recurrence_rule="daily")
+    assert task["due_date"] == "2031-03-30T01:30:00Z", "03:30: the offset before the gap"
+    expected = ["2031-03-31T00:30:00Z", "2031-04-01T00:30:00Z"]
+    assert user.occurrences(task, 2) == expected
+    assert walk(user, task, 2) == expected
+
+
+@pytest.mark.parametrize("due_date, zone, shift, answered", [
+    # The last day ends everywhere with the last instant there is.
+    ("9999-12-31", "America/New_York", False, "9999-12-31T23:59:59.999Z"),
+    ("9999-12-31", "Asia/Tokyo", False, "9999-12-31T14:59:59Z"),
+    # What would leave the range keeps its instant.
+    ("9999-12-31T23:30:00Z", "America/New_York", True, "9999-12-31T23:30:00Z"),
+    ("1970-01-01T00:30:00Z", "Asia/Tokyo", True, "1970-01-01T00:30:00Z"),
+    ("1970-01-01T00:30:00Z", "America/New_York", True, "1970-01-01T05:30:00Z"),
+])
+def test_a_change_of_zone_stays_within_the_ends_of_time(server, due_date, zone, shift, answered):
+    user = server.user(timezone="UTC")
+    task = user.task(due_date=due_date)
+    user.patch("/auth/me", {"timezone": zone, "shift_due_dates": shift}).expect(200)
+    changed = user.read(task)
+    assert changed["due_date"] == answered
+    # What it answers can be given back.
+    body = {**changed, "title": "Still valid"}
+    user.put(f"/tasks/{task['id']}", body).expect(200)
+    assert user.tasks()[0]["due_date"] == answered
+    assert user.get("/audit/verify").json()["verified"]

@@ -88,6 +88,11 @@ def test_a_date_alone_makes_an_all_day_task(server):
     ({"title": "ok", "recurrence_from": "now"}, ["recurrence_from"]),
     ({"title": "ok", "colour": "red"}, ["colour"]),
     ({"title": "ok", "id": "x", "version": 3}, ["id", "version"]),
+    ({"title": "", "recurrence_weekdays": ["mo"], "due_date": "1960-01-01T00:00:00Z"},
+     ["due_date", "recurrence_weekdays", "title"]),
+    ({"title": "", "recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
+     ["due_date", "recurrence_weekdays", "title"]),
+    ({"title": "", "recurrence_rule": "weekly"}, ["due_date", "title"]),
     ({"title": "", "priority": "x", "category": 7, "due_date": "x", "extra": 1}, ["category", "due_date", "extra", "priority", "title"]),
 ])
 def test_a_bad_task_is_refused_naming_every_failing_member(user, body, fields):
@@ -95,6 +100,20 @@ def test_a_bad_task_is_refused_naming_every_failing_member(user, body, fields):
     assert answer.fields() == fields
     assert answer.header("Content-Type") == "application/problem+json"
     assert user.tasks() == []
+
+
+@pytest.mark.parametrize("has_due_date, body, fields", [
+    (False, {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
+     ["due_date", "recurrence_weekdays"]),
+    (True, {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"], "due_date": None},
+     ["due_date", "recurrence_weekdays"]),
+    (True, {"recurrence_weekdays": ["mo"], "due_date": "1969-12-31"},
+     ["due_date", "recurrence_weekdays"]),
+])
+def test_a_bad_change_is_refused_naming_every_failing_member(user, has_due_date, body, fields):
+    task = user.task(due_date="2031-01-01" if has_due_date else None)
+    assert user.patch(f"/tasks/{task['id']}", body).expect(422).fields() == fields
+    assert user.read(task) == task
 
 
 def test_lengths_are_counted_in_code_points_after_trimming(user):
@@ -160,6 +179,35 @@ def test_completing_and_toggling_are_the_same_change(user):
     both = user.edit(task, title="Renamed", completed=True)
     assert both["completed"] and both["title"] == "Renamed"
     assert user.edit(task, completed=False)["completed"] is False
+
+
+def test_a_patch_that_completes_is_one_change_with_all_it_names(user):
+    task = user.task("Rent", due_date="2031-01-01T09:00:00Z", recurrence_rule="daily")
+    done = user.edit(task, title="Pay rent", completed=True)
+    assert done["version"] == 2 and done["completed"] and done["title"] == "Pay rent"
+    following = next(each for each in user.tasks() if each["parent_task_id"] == task["id"])
+    assert following["title"] == "Pay rent"
+    entry, first = user.audit(f"?entity_id={task['id']}")
+    assert (entry["action"], entry["entity_version"]) == ("complete", 2)
+    assert entry["before_value"] == {"title": "Rent", "completed": False, "completed_at": None}
+    assert entry["after_value"] == {"title": "Pay rent", "completed": True,
+                                    "completed_at": done["completed_at"]}
+    assert first["action"] == "create"
+
+    reopened = user.edit(task, title="Rent again", completed=False)
+    assert reopened["version"] == 3 and not reopened["completed"]
+    assert [each["id"] for each in user.tasks()] == [task["id"]], "its successor is taken back"
+    entries = user.audit(f"?entity_id={task['id']}")
+    assert len(entries) == 3
+    assert (entries[0]["action"], entries[0]["metadata"]["op"]) == ("update", "reopen")
+    assert set(entries[0]["after_value"]) == {"title", "completed", "completed_at"}
+
+
+def test_a_patch_that_completes_can_move_the_series(user):
+    task = user.task(due_date="2031-01-01T09:00:00Z", recurrence_rule="daily")
+    user.edit(task, due_date="2031-02-01T10:00:00Z", recurrence_rule="weekly", completed=True)
+    following = user.complete(task)["next_occurrence"]
+    assert following["due_date"] == "2031-02-08T10:00:00Z"
 
 
 @pytest.mark.smoke
