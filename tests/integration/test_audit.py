@@ -1,6 +1,7 @@
 """The audit trail: one entry for each change, chained, verifiable, archived."""
 import json
 import sqlite3
+import time
 import uuid
 
 import pytest
@@ -128,6 +129,107 @@ def test_a_lost_event_is_found(start):
     assert verify(user)["verified"], "younger than ten minutes counts as in flight"
     server.set_clock_offset(700)
     assert verify(user)["verified"] is False
+
+
+class Copy:
+    """The database of a stopped server, and what someone who kept an older copy can put back."""
+
+    def __init__(self, server, user):
+        self.path = server.data / "todo.db"
+        self.user_id = bytes.fromhex(user.id.replace("-", ""))
+
+    def execute(self, statement: str, *values) -> list:
+        with sqlite3.connect(self.path) as database:
+            rows = database.execute(statement, values).fetchall()
+        database.close()
+        return rows
+
+    def head(self) -> dict:
+        names = [row[1] for row in self.execute("PRAGMA table_info(user_state)")
+                 if row[1].startswith("audit_")]
+        return dict(zip(names, self.execute(f"SELECT {', '.join(names)} FROM user_state WHERE user_id = ?", self.user_id)[0]))
+
+    def cut(self, head: dict) -> None:
+        """The chain ends with `head` again."""
+        self.execute("DELETE FROM audit_entries WHERE user_id = ? AND seq > ?", self.user_id, head["audit_seq"])
+        self.execute(f"UPDATE user_state SET {', '.join(f'{name} = ?' for name in head)} WHERE user_id = ?", *head.values(), self.user_id)
+
+
+def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
+    server = start()
+    user = server.user()
+    user.task("Stays")
+    gone = user.task("Never was")
+    user.delete(f"/tasks/{gone['id']}").expect(204)
+    server.stop()
+    copy = Copy(server, user)
+    (last_hash,), = copy.execute("SELECT hash FROM audit_entries WHERE user_id = ? AND seq = 1", copy.user_id)
+    copy.cut({**copy.head(), "audit_seq": 1, "audit_hash": last_hash})
+    copy.execute("DELETE FROM tasks WHERE id = ?", bytes.fromhex(gone["id"].replace("-", "")))
+    done = server.run("audit", "verify", check=False)
+    assert done.returncode == 1 and user.id in done.stdout + done.stderr
+    server.start()
+    user.login()
+    assert verify(user)["verified"] is False
+    # Nor can it be cut down to nothing: an empty chain has a sealed end too.
+    server.stop()
+    copy.cut({**copy.head(), "audit_seq": 0, "audit_hash": bytes(32)})
+    copy.execute("DELETE FROM tasks")
+    assert server.run("audit", "verify", check=False).returncode == 1
+
+
+@pytest.fixture
+def lossy(start):
+    """A task of version 4 changed an hour ago, whose last two events were lost: the chain ends with the
+    entry of version 2, as a sound head says."""
+    server = start()
+    user = server.user()
+    task = user.task("First")
+    user.edit(task, title="Second")
+    server.stop()
+    copy = Copy(server, user)
+    head = copy.head()
+    server.start()
+    user.login()
+    user.edit(task, title="Third")
+    user.edit(task, title="Fourth")
+    server.stop()
+    copy.cut(head)
+    copy.execute("UPDATE tasks SET updated_at = updated_at - 3600000")
+    return server, user, task, copy
+
+
+def wait_in_outbox(copy, entity_id: str, version: int, topic: int = 0) -> None:
+    """An event whose turn does not come within this test."""
+    event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "todo-backend", "type": "todo.task.updated",
+             "data": {"schema_version": "1.0", "event_type": "task.updated", "timestamp": "2031-01-01T00:00:00Z",
+                      "user_id": str(uuid.UUID(bytes=copy.user_id)), "entity_type": "task", "entity_id": entity_id,
+                      "entity_version": version, "action": "update", "before": {}, "after": {}, "metadata": {"actor": "web"}}}
+    copy.execute("INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) VALUES (?, ?, ?, ?, 1, ?)",
+                 uuid.UUID(event["id"]).bytes, topic, copy.user_id, json.dumps(event), int((time.time() + 240) * 1000))
+
+
+def test_a_lost_version_is_found_whatever_else_waits(lossy):
+    server, user, task, copy = lossy
+    assert server.run("audit", "verify", check=False).returncode == 1
+    wait_in_outbox(copy, str(uuid.uuid4()), 1)
+    wait_in_outbox(copy, task["id"], 2)
+    wait_in_outbox(copy, task["id"], 4)
+    done = server.run("audit", "verify", check=False)
+    assert done.returncode == 1 and "version 3" in done.stdout + done.stderr
+    server.start()
+    user.login()
+    assert verify(user)["verified"] is False
+
+
+def test_a_version_whose_own_event_waits_is_not_lost(lossy):
+    server, user, task, copy = lossy
+    wait_in_outbox(copy, task["id"], 3)
+    wait_in_outbox(copy, task["id"], 4)
+    server.run("audit", "verify")
+    server.start()
+    user.login()
+    assert verify(user)["verified"]
 
 
 def test_another_key_does_not_verify_and_a_rotated_one_does(start):

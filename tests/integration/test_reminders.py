@@ -1,5 +1,6 @@
 """Reminders: told once, in time, never of what is over; and why one was or was not told."""
 import datetime
+import sqlite3
 
 import pytest
 
@@ -178,3 +179,46 @@ def test_a_cleared_reminder_does_not_come_back(timed):
     timed.restart()
     timed.run("reminders", "run")
     assert user.notifications() == []
+
+
+def test_an_all_day_reminder_is_told_once_though_the_zone_moves(server):
+    # It is noon where they are: 09:00 is past, in the next zone too.
+    now = datetime.datetime.now(datetime.timezone.utc)
+    offset = 12 - now.hour
+    here, west = (f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT" for hours in (offset, offset - 1))
+    user = server.user(timezone=here)
+    task = user.task(due_date=(now + datetime.timedelta(hours=offset)).date().isoformat())
+    assert state(user, task) == [("sent", None)]
+    told = user.reminders(task)[0]
+    user.patch("/auth/me", {"timezone": west}).expect(200)
+    assert state(user, task) == [("sent", None)]
+    row = user.reminders(task)[0]
+    assert row["due_date"] > told["due_date"], "the day ends an hour later there"
+    assert row["notification_id"] == told["notification_id"]
+    # Nor when it comes back from the deleted.
+    user.delete(f"/tasks/{task['id']}").expect(204)
+    user.patch("/auth/me", {"timezone": here}).expect(200)
+    user.post(f"/tasks/{task['id']}/restore").expect(200)
+    assert state(user, task) == [("sent", None)] and len(user.notifications()) == 1
+
+
+def test_what_fell_due_in_a_downtime_is_told_though_preferences_were_being_worked_in(start):
+    server = start()
+    user = server.user()
+    tasks = [user.task(f"T{number}", due_date=after(server, hours=2)) for number in range(3)]
+    late = user.task("Too late", due_date=after(server, hours=2))
+    server.stop()
+    # As a process left it that was killed before it came to these tasks: new preferences, due
+    # dates to come. Half an hour after those it is started again.
+    now = int(server.now() * 1000)
+    with sqlite3.connect(server.data / "todo.db") as database:
+        database.execute("UPDATE users SET recompute = 1")
+        database.execute("UPDATE tasks SET due_at = ?, remind_at = ?", (now - 1_800_000, now - 5_400_000))
+        database.execute("UPDATE tasks SET due_at = ? WHERE id = ?", (now - 90_000_000, bytes.fromhex(late["id"].replace("-", ""))))
+    database.close()
+    server.start()
+    user.login()
+    told = eventually(lambda: len(user.notifications()) == 3 and user.notifications())
+    assert {each["data"]["kind"] for each in told} == {"overdue"}
+    assert [state(user, task) for task in tasks] == [[("sent", None)]] * 3
+    eventually(lambda: state(user, late) == [("skipped", "too_late")])
