@@ -6,14 +6,21 @@ const methods = ['get', 'post', 'patch', 'put', 'delete'];
 const wide = matchMedia('(min-width: 60rem)');
 let api;
 
+// Children may be nested lists; what is null or undefined is left out.
+function append(node, ...children) {
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+}
+
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === undefined) continue;
-    if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
-    else node.setAttribute(key, value === true ? '' : value);
+    if (key.startsWith('on'))
+      node.addEventListener(key.slice(2), value);
+    else
+      node.setAttribute(key, value === true ? '' : value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  append(node, children);
   return node;
 }
 
@@ -27,37 +34,40 @@ function inline(text) {
   });
 }
 
-function prose(text, className) {
-  return (text ?? '').trim().split(/\n\s*\n/).filter(Boolean)
-    .map((paragraph) => el('p', className ? { class: className } : {}, inline(paragraph.replace(/\s*\n\s*/g, ' '))));
+function prose(text = '') {
+  const paragraphs = text.trim().split(/\n\s*\n/).filter(Boolean);
+  return paragraphs.map((each) => el('p', {}, inline(each.replace(/\s*\n\s*/g, ' '))));
 }
 
 function deref(value) {
   let found = value;
   while (found?.$ref) {
-    const { $ref, ...own } = found;
+    const {$ref, ...own} = found;
     const target = $ref.slice(2).split('/').reduce((at, name) => at[name], api);
-    found = { ...target, ...own };
+    found = {...target, ...own};
   }
   return found?.allOf && !found.type ? narrowed(found) : found;
 }
 
 // An object whose members another schema narrows: a member that may not be there is `false`.
-function narrowed({ allOf, ...own }) {
+function narrowed({allOf, ...own}) {
   const [base, ...others] = allOf.map(deref);
-  const properties = { ...base.properties };
+  const properties = {...base.properties};
   for (const [name, member] of others.flatMap((other) => Object.entries(other.properties ?? {}))) {
-    if (member === false) delete properties[name];
-    else properties[name] = { ...deref(properties[name]), ...member };
+    if (member === false)
+      delete properties[name];
+    else
+      properties[name] = {...deref(properties[name]), ...member};
   }
-  return { ...base, ...own, properties };
+  return {...base, ...own, properties};
 }
 
 // --- schemas ---
 
 const refName = (schema) => schema?.$ref?.split('/').pop();
 const isNull = (schema) => deref(schema).type === 'null';
-const literal = (value) => el('code', {}, typeof value === 'string' ? value : JSON.stringify(value));
+const literal = (value) =>
+    el('code', {}, typeof value === 'string' ? value : JSON.stringify(value));
 
 function joined(nodes, separator) {
   return nodes.flatMap((node, index) => (index ? [separator, node] : [node]));
@@ -73,7 +83,10 @@ function typeWords(schema) {
   const name = refName(schema);
   const types = [it.type ?? []].flat();
   if (types.includes('array')) {
-    return ['array of ', ...typeWords(it.items ?? {}), ...(types.includes('null') ? [' or ', literal(null)] : [])];
+    return [
+      'array of ', ...typeWords(it.items ?? {}),
+      ...(types.includes('null') ? [' or ', literal(null)] : [])
+    ];
   }
   if (types.includes('object')) return [name ?? 'object'];
   const plain = types.map((type) => (type === 'null' ? literal(null) : type));
@@ -84,9 +97,12 @@ function boundWords(schema) {
   const it = deref(schema);
   const words = [];
   const range = (min, max, unit) => {
-    if (min !== undefined && max !== undefined) words.push(min === max ? `${min}${unit}` : `${min} to ${max}${unit}`);
-    else if (min !== undefined) words.push(`at least ${min}${min === 1 ? unit.replace(/s$/, '') : unit}`);
-    else if (max !== undefined) words.push(`at most ${max}${unit}`);
+    if (min !== undefined && max !== undefined)
+      words.push(min === max ? `${min}${unit}` : `${min} to ${max}${unit}`);
+    else if (min !== undefined)
+      words.push(`at least ${min}${min === 1 ? unit.replace(/s$/, '') : unit}`);
+    else if (max !== undefined)
+      words.push(`at most ${max}${unit}`);
   };
   range(it.minimum, it.maximum, '');
   range(it.minLength, it.maxLength, ' characters');
@@ -108,7 +124,9 @@ function objectsIn(schema) {
 // Filled when it is opened, so that the page stays small.
 function folded(summary, content, attributes = {}) {
   const node = el('details', attributes, el('summary', {}, summary));
-  const fill = () => { if (node.open && node.children.length === 1) node.append(...[content()].flat(Infinity).filter(Boolean)); };
+  const fill = () => {
+    if (node.open && node.children.length === 1) append(node, content());
+  };
   node.addEventListener('toggle', fill);
   if (attributes.open) fill();
   return node;
@@ -116,9 +134,16 @@ function folded(summary, content, attributes = {}) {
 
 function row(name, facts, words, below = []) {
   return [
-    el('dt', {}, el('code', { class: 'name' }, name), facts.required ? el('span', { class: 'required' }, 'required') : null),
-    el('dd', {}, el('p', { class: 'type' }, words, facts.bounds ? el('span', { class: 'bounds' }, ` · ${facts.bounds}`) : null),
-      prose(facts.description), facts.example === undefined ? null : el('p', { class: 'type' }, 'for example ', literal(facts.example)), below),
+    el('dt', {}, el('code', {class: 'name'}, name),
+       facts.required ? el('span', {class: 'required'}, 'required') : null),
+    el('dd', {},
+       el('p', {class: 'type'}, words,
+          facts.bounds ? el('span', {class: 'bounds'}, ` · ${facts.bounds}`) : null),
+       prose(facts.description),
+       facts.example === undefined ?
+           null :
+           el('p', {class: 'type'}, 'for example ', literal(facts.example)),
+       below),
   ];
 }
 
@@ -127,107 +152,160 @@ function members(schema, isAnswer) {
   const it = deref(schema);
   const rows = Object.entries(it.properties ?? {}).map(([name, member]) => {
     const required = it.required?.includes(name);
-    const below = objectsIn(member).map((each) =>
-      folded(['Members of ', refName(each) ?? name], () => members(each, isAnswer)));
-    const node = row(name, { required: required && !isAnswer, bounds: boundWords(member), description: deref(member).description }, typeWords(member), below);
-    if (isAnswer && !required) node[0].append(el('span', { class: 'required' }, 'not always there'));
+    const below = objectsIn(member).map(
+        (each) => folded(['Members of ', refName(each) ?? name], () => members(each, isAnswer)));
+    const description = deref(member).description;
+    const facts = {required: required && !isAnswer, bounds: boundWords(member), description};
+    const node = row(name, facts, typeWords(member), below);
+    if (isAnswer && !required) node[0].append(el('span', {class: 'required'}, 'not always there'));
     return node;
   });
   if (typeof it.additionalProperties === 'object') {
     rows.push(row('any other', {}, typeWords(it.additionalProperties)));
   }
-  return el('dl', { class: 'rows' }, rows.flat());
+  return el('dl', {class: 'rows'}, rows.flat());
 }
 
 function schemaView(schema, isAnswer) {
   const shown = objectsIn(schema);
   const description = deref(schema).description;
-  const parts = [el('p', { class: 'type' }, typeWords(schema), boundWords(schema) ? ` · ${boundWords(schema)}` : null), ...prose(description)];
+  const parts = [
+    el('p', {class: 'type'}, typeWords(schema),
+       boundWords(schema) ? ` · ${boundWords(schema)}` : null),
+    ...prose(description)
+  ];
   if (shown.length === 1) return [...parts, members(shown[0], isAnswer)];
-  return [...parts, ...shown.map((each) => folded(refName(each) ?? 'Members', () => members(each, isAnswer)))];
+  return [
+    ...parts,
+    ...shown.map((each) => folded(refName(each) ?? 'Members', () => members(each, isAnswer)))
+  ];
 }
 
 // --- examples ---
 
 function code(text, label) {
-  const block = el('pre', { tabindex: 0, 'aria-label': label }, el('code', {}, text));
+  const block = el('pre', {tabindex: 0, 'aria-label': label}, el('code', {}, text));
   if (!navigator.clipboard) return block;
-  const button = el('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${label}`, onclick: async () => {
+  const copy = async (event) => {
     await navigator.clipboard.writeText(text);
+    const button = event.target;
     button.textContent = 'Copied';
-    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
-  } }, 'Copy');
-  return el('div', { class: 'code' }, block, button);
+    setTimeout(() => {
+      button.textContent = 'Copy';
+    }, 1500);
+  };
+  const attributes = {type: 'button', class: 'copy', 'aria-label': `Copy: ${label}`, onclick: copy};
+  const button = el('button', attributes, 'Copy');
+  return el('div', {class: 'code'}, block, button);
 }
 
 function examplesOf(media) {
-  if ('example' in media) return [{ summary: 'Example', value: media.example }];
+  if ('example' in media) return [{summary: 'Example', value: media.example}];
   return Object.values(media.examples ?? {});
 }
 
-const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const shellQuoted = (text) => `'${text.replaceAll('\'', '\'\\\'\'')}'`;
 
 function curl(method, path, operation, parameters) {
-  const filled = path.replace(/\{(\w+)\}/g, (_, name) => parameters.find((each) => each.name === name)?.example ?? name);
-  const lines = [`curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}${location.origin}${filled}`];
+  const example = (name) => parameters.find((each) => each.name === name)?.example ?? name;
+  const url = location.origin + path.replace(/\{(\w+)\}/g, (_, name) => example(name));
+  const lines = [method === 'get' ? `curl ${url}` : `curl -X ${method.toUpperCase()} ${url}`];
   if (securityOf(operation).length) lines.push('-H "Authorization: Bearer $TOKEN"');
-  const body = operation.requestBody && examplesOf(operation.requestBody.content['application/json'])[0];
-  if (body) lines.push("-H 'Content-Type: application/json'", `-d ${shellQuoted(JSON.stringify(body.value))}`);
+  if (operation.requestBody) {
+    const [body] = examplesOf(operation.requestBody.content['application/json']);
+    lines.push(`-H 'Content-Type: application/json'`);
+    lines.push(`-d ${shellQuoted(JSON.stringify(body.value))}`);
+  }
   return lines.join(' \\\n  ');
 }
 
 // --- operations ---
 
-const securityOf = (operation) => (operation.security ?? api.security).map((each) => Object.keys(each)[0]);
-
-const credentials = { session: 'session token', apiToken: 'API token', cookie: 'session cookie' };
-
-function securityLine(operation) {
-  const ways = securityOf(operation);
-  return el('p', { class: 'security' }, ways.length ? `Takes a ${ways.map((way) => credentials[way] ?? way).join(', ').replace(/, ([^,]*)$/, ' or $1')}.` : 'Open to anyone.');
+function securityOf(operation) {
+  return (operation.security ?? api.security).map((each) => Object.keys(each)[0]);
 }
 
-function parameterView(parameters) {
-  if (!parameters.length) return [];
-  const places = { path: 'in the path', query: 'in the query', header: 'a header' };
-  return [el('h4', {}, 'Parameters'), el('dl', { class: 'rows' }, parameters.flatMap((each) => row(each.name,
-    { required: each.required, bounds: [boundWords(each.schema), places[each.in]].filter(Boolean).join(', '), description: each.description, example: each.example },
-    typeWords(each.schema))))];
+function securityLine(operation) {
+  const names = {session: 'session token', apiToken: 'API token', cookie: 'session cookie'};
+  const ways = securityOf(operation).map((way) => names[way] ?? way);
+  if (!ways.length) return el('p', {class: 'security'}, 'Open to anyone.');
+  const last = ways.pop();
+  const list = ways.length ? `${ways.join(', ')} or ${last}` : last;
+  return el('p', {class: 'security'}, `Takes a ${list}.`);
+}
+
+function parameterRow(parameter) {
+  const place = {path: 'in the path', query: 'in the query', header: 'a header'}[parameter.in];
+  const bounds = [boundWords(parameter.schema), place].filter(Boolean).join(', ');
+  return row(parameter.name, {...parameter, bounds}, typeWords(parameter.schema));
+}
+
+function parametersView(parameters) {
+  if (!parameters.length) return null;
+  return [el('h4', {}, 'Parameters'), el('dl', {class: 'rows'}, parameters.map(parameterRow))];
+}
+
+function exampleView({summary, value}) {
+  const text = JSON.stringify(value, null, 2);
+  return el('div', {class: 'example'}, el('p', {class: 'caption'}, summary), code(text, summary));
 }
 
 function mediaView(content, isAnswer) {
-  return Object.entries(content ?? {}).flatMap(([type, media]) => [
-    el('p', { class: 'media' }, el('code', {}, type)),
-    ...(media.schema ? schemaView(media.schema, isAnswer) : []),
-    ...examplesOf(media).map((each) => el('div', { class: 'example' }, el('p', { class: 'caption' }, each.summary), code(JSON.stringify(each.value, null, 2), each.summary))),
+  return Object.entries(content ?? {}).map(([type, media]) => [
+    el('p', {class: 'media'}, el('code', {}, type)),
+    media.schema ? schemaView(media.schema, isAnswer) : null,
+    examplesOf(media).map(exampleView),
   ]);
 }
 
-function responseView(status, response) {
-  const it = deref(response);
-  const title = it.description.trim().split(/(?<=[.:])\s/)[0];
-  const headers = Object.entries(it.headers ?? {}).map(([name, header]) => [name, deref(header)]);
-  const kind = status === 'default' ? 'other' : `s${status[0]}`;
-  return folded([el('span', { class: `status ${kind}` }, status === 'default' ? 'other' : status), ' ', el('span', {}, inline(title))], () => [
-    ...prose(it.description.trim().slice(title.length)),
-    ...mediaView(it.content, true),
-    ...(headers.length ? [el('h5', {}, 'Headers'), el('dl', { class: 'rows' }, headers.flatMap(([name, header]) =>
-      row(name, { bounds: header.required ? 'always there' : 'not always there', description: header.description }, typeWords(header.schema))))] : []),
-  ], { class: 'response', open: status.startsWith('2') });
+function headerRow([name, reference]) {
+  const header = deref(reference);
+  const bounds = header.required ? 'always there' : 'not always there';
+  return row(name, {bounds, description: header.description}, typeWords(header.schema));
+}
+
+function headersView(headers) {
+  if (!headers) return null;
+  const rows = Object.entries(headers).map(headerRow);
+  return [el('h5', {}, 'Headers'), el('dl', {class: 'rows'}, rows)];
+}
+
+function responseView([status, reference]) {
+  const response = deref(reference);
+  const description = response.description.trim();
+  const [title] = description.split(/(?<=[.:])\s/);
+  const isOther = status === 'default';
+  const badge = el('span', {class: `status ${isOther ? 'other' : `s${status[0]}`}`},
+                   isOther ? 'other' : status);
+  const fill = () => [
+    prose(description.slice(title.length)),
+    mediaView(response.content, true),
+    headersView(response.headers),
+  ];
+  return folded([badge, ' ', el('span', {}, inline(title))], fill,
+                {class: 'response', open: status.startsWith('2')});
 }
 
 function operationView(path, item, method) {
   const operation = item[method];
   const parameters = [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(deref);
   const id = operation.operationId;
-  return el('article', { id, class: 'operation', 'aria-labelledby': `${id}-title` },
-    el('h3', { id: `${id}-title` }, el('a', { href: `#${id}`, class: 'anchor' }, operation.summary)),
-    el('p', { class: 'route' }, el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('code', {}, path)),
-    prose(operation.description), securityLine(operation),
-    parameterView(parameters),
-    operation.requestBody ? [el('h4', {}, 'Body'), mediaView(operation.requestBody.content, false)] : null,
-    el('h4', {}, 'Answers'), Object.entries(operation.responses).sort(byStatus).map(([status, response]) => responseView(status, response)),
-    path.startsWith('/api/v1') ? folded('With curl', () => code(curl(method, path, operation, parameters), 'curl command'), { class: 'curl' }) : null);
+  const article = el('article', {id, class: 'operation', 'aria-labelledby': `${id}-title`});
+  const badge = el('span', {class: `method ${method}`}, method.toUpperCase());
+  const anchor = el('a', {href: `#${id}`, class: 'anchor'}, operation.summary);
+  append(article, el('h3', {id: `${id}-title`}, anchor),
+         el('p', {class: 'route'}, badge, ' ', el('code', {}, path)),
+         prose(operation.description), securityLine(operation), parametersView(parameters));
+  if (operation.requestBody) {
+    append(article, el('h4', {}, 'Body'), mediaView(operation.requestBody.content, false));
+  }
+  const responses = Object.entries(operation.responses).sort(byStatus);
+  append(article, el('h4', {}, 'Answers'), responses.map(responseView));
+  if (path.startsWith('/api/v1')) {
+    const command = () => code(curl(method, path, operation, parameters), 'curl command');
+    append(article, folded('With curl', command, {class: 'curl'}));
+  }
+  return article;
 }
 
 // Numeric keys come in order by themselves; `default` goes last.
@@ -236,7 +314,8 @@ const byStatus = ([one], [other]) => (one === 'default') - (other === 'default')
 function operationsByTag() {
   const byTag = new Map(api.tags.map((tag) => [tag.name, []]));
   for (const [path, item] of Object.entries(api.paths)) {
-    for (const method of methods.filter((each) => item[each])) byTag.get(item[method].tags[0]).push({ path, item, method });
+    for (const method of methods.filter((each) => item[each]))
+      byTag.get(item[method].tags[0]).push({path, item, method});
   }
   return byTag;
 }
@@ -246,7 +325,8 @@ function wordsOf(path, item, method) {
   const words = [method, path];
   const seen = new Set();
   const collect = (value) => {
-    if (typeof value === 'string') words.push(value);
+    if (typeof value === 'string')
+      words.push(value);
     else if (value && typeof value === 'object') {
       if (value.$ref) {
         if (seen.has(value.$ref)) return;
@@ -261,7 +341,10 @@ function wordsOf(path, item, method) {
       }
     }
   };
-  collect({ ...item[method], parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])] });
+  collect({
+    ...item[method],
+    parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])]
+  });
   return words.join('\n').toLowerCase();
 }
 
@@ -272,22 +355,30 @@ const entries = [];  // of each operation: where it is shown, and its words
 function render() {
   const nav = document.getElementById('nav');
   const content = document.getElementById('content');
-  content.replaceChildren(el('section', { id: 'about' }, el('h1', {}, api.info.title, ' ', el('small', {}, api.info.version)),
-    el('p', { class: 'lead' }, api.info.summary), prose(api.info.description)));
+  content.replaceChildren(
+      el('section', {id: 'about'},
+         el('h1', {}, api.info.title, ' ', el('small', {}, api.info.version)),
+         el('p', {class: 'lead'}, api.info.summary), prose(api.info.description)));
   for (const [tag, operations] of operationsByTag()) {
     const id = `tag-${tag.toLowerCase().replaceAll(' ', '-')}`;
-    const section = el('section', { class: 'tag', id, 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, tag),
-      prose(api.tags.find((each) => each.name === tag).description));
+    const section =
+        el('section', {class: 'tag', id, 'aria-labelledby': `${id}-title`},
+           el('h2', {id: `${id}-title`}, tag),
+           prose(api.tags.find((each) => each.name === tag).description));
     const list = el('ul');
-    for (const { path, item, method } of operations) {
+    for (const {path, item, method} of operations) {
       const article = operationView(path, item, method);
-      const link = el('li', {}, el('a', { href: `#${item[method].operationId}` },
-        el('span', { class: `method ${method}` }, method === 'delete' ? 'DEL' : method.toUpperCase()), ' ', el('span', {}, item[method].summary)));
+      const link =
+          el('li', {},
+             el('a', {href: `#${item[method].operationId}`},
+                el('span', {class: `method ${method}`},
+                   method === 'delete' ? 'DEL' : method.toUpperCase()),
+                ' ', el('span', {}, item[method].summary)));
       section.append(article);
       list.append(link);
-      entries.push({ article, link, words: wordsOf(path, item, method) });
+      entries.push({article, link, words: wordsOf(path, item, method)});
     }
-    nav.append(el('section', {}, el('h2', {}, el('a', { href: `#${id}` }, tag)), list));
+    nav.append(el('section', {}, el('h2', {}, el('a', {href: `#${id}`}, tag)), list));
     content.append(section);
   }
 }
@@ -295,15 +386,18 @@ function render() {
 function search(text) {
   const terms = text.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
-  for (const { article, link, words } of entries) {
+  for (const {article, link, words} of entries) {
     const found = terms.every((term) => words.includes(term));
     article.hidden = link.hidden = !found;
     count += found;
   }
-  for (const section of document.querySelectorAll('#content > .tag')) section.hidden = !section.querySelector('article:not([hidden])');
-  for (const section of document.querySelectorAll('#nav > section')) section.hidden = !section.querySelector('li:not([hidden])');
+  for (const section of document.querySelectorAll('#content > .tag'))
+    section.hidden = !section.querySelector('article:not([hidden])');
+  for (const section of document.querySelectorAll('#nav > section'))
+    section.hidden = !section.querySelector('li:not([hidden])');
   document.getElementById('about').hidden = terms.length > 0;
-  document.getElementById('found').textContent = terms.length ? `${count} of ${entries.length}` : '';
+  document.getElementById('found').textContent =
+      terms.length ? `${count} of ${entries.length}` : '';
 }
 
 function clearSearch() {
@@ -317,15 +411,17 @@ function clearSearch() {
 function showLinked() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   for (const link of document.querySelectorAll('#nav a')) {
-    if (link.hash === location.hash) link.setAttribute('aria-current', 'true');
-    else link.removeAttribute('aria-current');
+    if (link.hash === location.hash)
+      link.setAttribute('aria-current', 'true');
+    else
+      link.removeAttribute('aria-current');
   }
   if (!target) return;
   if (target.closest('[hidden]')) clearSearch();
   if (!wide.matches) document.getElementById('toc').open = false;
-  target.scrollIntoView({ behavior: 'instant' });
+  target.scrollIntoView({behavior: 'instant'});
   target.tabIndex = -1;
-  target.focus({ preventScroll: true });
+  target.focus({preventScroll: true});
 }
 
 function listen() {
@@ -342,7 +438,9 @@ function listen() {
     }
   });
   addEventListener('hashchange', showLinked);
-  const layOut = () => { toc.open = wide.matches; };
+  const layOut = () => {
+    toc.open = wide.matches;
+  };
   wide.addEventListener('change', layOut);
   layOut();
 }
@@ -353,7 +451,8 @@ async function begin() {
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     api = await answer.json();
   } catch (error) {
-    document.getElementById('loading').textContent = `The description could not be loaded (${error.message}). Reload to try again.`;
+    document.getElementById('loading').textContent =
+        `The description could not be loaded (${error.message}). Reload to try again.`;
     return;
   }
   document.title = `${api.info.title} API`;
