@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import sqlite3
+import uuid
 
 import pytest
 
@@ -74,10 +75,16 @@ def test_an_export_can_be_verified_with_the_documented_bytes(server, user, tmp_p
         previous = digest
     assert len(lines) == 3
 
+    key_id = int.from_bytes(hashlib.blake2b(text, digest_size=32).digest()[:4], "big")
+    head = b"head:%s:3" % user.id.encode()
+    seal = hashlib.blake2b(previous + head, key=key, digest_size=32).digest()
     with sqlite3.connect(f"file:{server.data / 'todo.db'}?mode=ro", uri=True) as database:
         key_ids = database.execute("SELECT DISTINCT key_id FROM audit_entries").fetchall()
+        stored = database.execute("""SELECT audit_seq, audit_hash, audit_seal, audit_key_id
+            FROM user_state WHERE user_id = ?""", (uuid.UUID(user.id).bytes,)).fetchall()
     database.close()
-    assert key_ids == [(int.from_bytes(hashlib.blake2b(text, digest_size=32).digest()[:4], "big"),)]
+    assert key_ids == [(key_id,)]
+    assert stored == [(3, previous, seal, key_id)]
 
 
 def test_only_the_owner_can_read_what_is_on_the_disk(server):

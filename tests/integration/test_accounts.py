@@ -1,5 +1,8 @@
 """Users and sessions: registration, login, profile, password, API tokens, deletion, rate limits."""
 import concurrent.futures
+import http.client
+import json
+import sqlite3
 import time
 import uuid
 
@@ -248,7 +251,6 @@ def test_a_deleted_account_is_gone_with_all_it_had(server):
 
 
 def test_the_export_holds_all_of_ones_own_data(server, user):
-    import json
     task = user.task("Mine", due_date="2090-05-05")
     gone = user.task("Gone")
     user.delete(f"/tasks/{gone['id']}").expect(204)
@@ -264,6 +266,58 @@ def test_the_export_holds_all_of_ones_own_data(server, user):
     assert [each["id"] for each in by_type["deleted_task"]] == [gone["id"]]
     assert [entry["seq"] for entry in by_type["audit_entry"]] == [1, 2, 3]
     assert "Not mine" not in answer.text and "password" not in answer.text
+
+
+def test_an_export_that_cannot_be_whole_does_not_look_whole(start):
+    server = start(faketime=True)
+    user = server.user()
+    user.task("Old")
+    server.set_clock_offset(91 * 86400)
+    server.run("audit", "archive")
+    server.stop()
+    with sqlite3.connect(server.data / "todo.db") as database:
+        database.execute("UPDATE audit_segments SET data = x'00'")
+    database.close()
+    server.start()
+    user.login()
+    connection = server.connect()
+    connection.request("GET", "/api/v1/auth/me/export", headers={"Authorization": f"Bearer {user.token}"})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        answer.read()
+    assert b'"type":"user"' in broken.value.partial, "what came before was sent"
+    connection.close()
+
+
+def test_an_export_misses_no_entry_that_is_archived_meanwhile(start):
+    server = start(faketime=True)
+    user = server.user()
+    # More than what the kernel takes off the server's hands while nobody reads.
+    count = 1500
+    description = "🎉" * 2000
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: user.task(f"T{number}", description=description), range(count)))
+    server.set_clock_offset(91 * 86400)
+    user.login()
+    connection = server.connect()
+    connection.request("GET", "/api/v1/auth/me/export", headers={"Authorization": f"Bearer {user.token}"})
+    answer = connection.getresponse()
+    found = []
+
+    def read_entry() -> bool:
+        line = answer.readline()
+        if line.startswith(b'{"type":"audit_entry"'):
+            found.append(json.loads(line)["data"]["seq"])
+        return bool(line)
+
+    while not found:
+        assert read_entry()
+    assert f"{count} entries archived" in server.run("audit", "archive").stdout
+    while read_entry():
+        pass
+    connection.close()
+    assert found == list(range(1, count + 1))
 
 
 def test_logins_are_limited_by_account_and_address(start):
