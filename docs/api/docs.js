@@ -78,7 +78,7 @@ function typeWords(schema) {
   const it = deref(schema);
   if ('const' in it) return [literal(it.const)];
   if (it.enum) return joined(it.enum.map(literal), ' · ');
-  const choices = it.anyOf ?? it.oneOf;
+  const choices = it.properties ? undefined : it.anyOf ?? it.oneOf;
   if (choices) return joined(choices.map((choice) => el('span', {}, typeWords(choice))), ' or ');
   const name = refName(schema);
   const types = [it.type ?? []].flat();
@@ -308,79 +308,103 @@ function operationView(path, item, method) {
   return article;
 }
 
+function eventView(topic, event) {
+  const heading = `${topic}-title`;
+  const article = el('article', {id: topic, class: 'operation', 'aria-labelledby': heading});
+  const badge = el('span', {class: 'method'}, 'TOPIC');
+  const anchor = el('a', {href: `#${topic}`, class: 'anchor'}, event.summary);
+  const examples = deref(event.schema).examples.map((value) => ({summary: value.type, value}));
+  append(article, el('h3', {id: heading}, anchor),
+         el('p', {class: 'route'}, badge, ' ', el('code', {}, topic)),
+         prose(event.description), el('h4', {}, 'Event'), schemaView(event.schema, true),
+         el('h4', {}, 'Examples'), examples.map(exampleView));
+  return article;
+}
+
 // Numeric keys come in order by themselves; `default` goes last.
 const byStatus = ([one], [other]) => (one === 'default') - (other === 'default');
 
-function operationsByTag() {
-  const byTag = new Map(api.tags.map((tag) => [tag.name, []]));
-  for (const [path, item] of Object.entries(api.paths)) {
-    for (const method of methods.filter((each) => item[each]))
-      byTag.get(item[method].tags[0]).push({path, item, method});
-  }
-  return byTag;
-}
-
-// Everything that a reader may search an operation by.
-function wordsOf(path, item, method) {
-  const words = [method, path];
+// Everything that a reader may search by.
+function wordsOf(...values) {
+  const words = [];
   const seen = new Set();
   const collect = (value) => {
-    if (typeof value === 'string')
-      words.push(value);
-    else if (value && typeof value === 'object') {
-      if (value.$ref) {
-        if (seen.has(value.$ref)) return;
-        seen.add(value.$ref);
-        if (!value.$ref.includes('/responses/')) collect(deref(value));
-        return;
-      }
-      for (const [key, child] of Object.entries(value)) {
-        if (key === 'example' || key === 'examples') continue;
-        words.push(key);
-        collect(child);
-      }
+    if (typeof value === 'string') words.push(value);
+    if (!value || typeof value !== 'object') return;
+    if (value.$ref) {
+      if (seen.has(value.$ref) || value.$ref.includes('/responses/')) return;
+      seen.add(value.$ref);
+      collect(deref(value));
+      return;
+    }
+    for (const [key, child] of Object.entries(value)) {
+      if (key === 'example' || key === 'examples') continue;
+      words.push(key);
+      collect(child);
     }
   };
-  collect({
-    ...item[method],
-    parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])]
-  });
+  collect(values);
   return words.join('\n').toLowerCase();
 }
 
 // --- the page ---
 
-const entries = [];  // of each operation: where it is shown, and its words
+const entries = [];  // of each operation and event: where it is shown, and its words
+
+function tagSection(tag) {
+  const parts = [];
+  for (const [path, item] of Object.entries(api.paths)) {
+    for (const method of methods.filter((each) => item[each]?.tags[0] === tag.name)) {
+      const operation = item[method];
+      const badge = el('span', {class: `method ${method}`},
+                       method === 'delete' ? 'DEL' : method.toUpperCase());
+      parts.push({
+        badge,
+        id: operation.operationId,
+        summary: operation.summary,
+        article: operationView(path, item, method),
+        words: wordsOf(method, path, item.parameters, operation)
+      });
+    }
+  }
+  return {title: tag.name, description: tag.description, parts};
+}
+
+function eventSection() {
+  const parts = Object.entries(api['x-events'] ?? {}).map(([topic, event]) => ({
+    badge: el('span', {class: 'method'}, 'TOPIC'),
+    id: topic,
+    summary: event.summary,
+    article: eventView(topic, event),
+    words: wordsOf(topic, event)
+  }));
+  const description = 'What is published about tasks: CloudEvents 1.0 in structured JSON.';
+  return {title: 'Events', description, parts};
+}
+
+function showSection({title, description, parts}) {
+  const id = `tag-${title.toLowerCase().replaceAll(' ', '-')}`;
+  const section = el('section', {class: 'tag', id, 'aria-labelledby': `${id}-title`});
+  append(section, el('h2', {id: `${id}-title`}, title), prose(description));
+  const list = el('ul');
+  for (const {badge, id: target, summary, article, words} of parts) {
+    const link = el('li', {}, el('a', {href: `#${target}`}, badge, ' ', el('span', {}, summary)));
+    section.append(article);
+    list.append(link);
+    entries.push({article, link, words});
+  }
+  const heading = el('h2', {}, el('a', {href: `#${id}`}, title));
+  document.getElementById('nav').append(el('section', {}, heading, list));
+  document.getElementById('content').append(section);
+}
 
 function render() {
-  const nav = document.getElementById('nav');
-  const content = document.getElementById('content');
-  content.replaceChildren(
-      el('section', {id: 'about'},
-         el('h1', {}, api.info.title, ' ', el('small', {}, api.info.version)),
-         el('p', {class: 'lead'}, api.info.summary), prose(api.info.description)));
-  for (const [tag, operations] of operationsByTag()) {
-    const id = `tag-${tag.toLowerCase().replaceAll(' ', '-')}`;
-    const section =
-        el('section', {class: 'tag', id, 'aria-labelledby': `${id}-title`},
-           el('h2', {id: `${id}-title`}, tag),
-           prose(api.tags.find((each) => each.name === tag).description));
-    const list = el('ul');
-    for (const {path, item, method} of operations) {
-      const article = operationView(path, item, method);
-      const link =
-          el('li', {},
-             el('a', {href: `#${item[method].operationId}`},
-                el('span', {class: `method ${method}`},
-                   method === 'delete' ? 'DEL' : method.toUpperCase()),
-                ' ', el('span', {}, item[method].summary)));
-      section.append(article);
-      list.append(link);
-      entries.push({article, link, words: wordsOf(path, item, method)});
-    }
-    nav.append(el('section', {}, el('h2', {}, el('a', {href: `#${id}`}, tag)), list));
-    content.append(section);
-  }
+  const title = el('h1', {}, api.info.title, ' ', el('small', {}, api.info.version));
+  const about = el('section', {id: 'about'}, title, el('p', {class: 'lead'}, api.info.summary));
+  append(about, prose(api.info.description));
+  document.getElementById('content').replaceChildren(about);
+  for (const tag of api.tags) showSection(tagSection(tag));
+  showSection(eventSection());
 }
 
 function search(text) {
