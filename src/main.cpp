@@ -26,6 +26,12 @@ int say(const std::string& text, int exit_code) {
   return exit_code;
 }
 
+// What an operation found goes to standard output, also when it is bad news.
+int tell(const OperationResult& result) {
+  std::fputs(result.output.c_str(), result.refused ? stderr : stdout);
+  return result.exit_code;
+}
+
 // One line of standard input, not echoed where it is a terminal.
 std::string read_password() {
   termios before{};
@@ -46,13 +52,26 @@ std::string read_password() {
   return line;
 }
 
+// Through the server where one runs on DATA_DIR; none when none does. What was sent is not done
+// again here, whatever became of the answer.
+std::optional<int> run_at_server(const CommandLine& line) {
+  const auto directory = DataDirectory::open(line.config.data_dir);
+  if (!directory || !directory->in_use()) return std::nullopt;
+  const auto sent = send_operation(directory->control_socket(), line.operation);
+  if (sent) return tell(*sent);
+  const auto lock = directory->lock();
+  if (!lock) return say(lock.error() + " (" + sent.error() + ")\n", EXIT_FAILURE);
+  return say(
+      "the server stopped meanwhile: it may or may not have been done; look before you try "
+      "again (" +
+          sent.error() + ")\n",
+      EXIT_FAILURE);
+}
+
 // Through the running server where there is one, else in this process.
 int run_operation_anywhere(CommandLine& line) {
   if (line.needs_password) line.operation.password = read_password();
-  if (auto directory = DataDirectory::open(line.config.data_dir)) {
-    if (auto sent = send_operation(directory->control_socket(), line.operation))
-      return say(sent->output, sent->exit_code);
-  }
+  if (const auto done = run_at_server(line)) return *done;
   // Standard output is for what was asked; only what goes wrong is logged.
   log::set_level(std::max(line.config.log_level, log::Level::warning));
   auto core = Core::open(line.config);
@@ -60,7 +79,7 @@ int run_operation_anywhere(CommandLine& line) {
   const OperationContext context = (*core)->operation_context();
   const OperationResult result = run_operation(context, line.operation);
   (*core)->stop();
-  return say(result.output, result.exit_code);
+  return tell(result);
 }
 
 int migrate(const Config& config) {
@@ -116,7 +135,7 @@ int start(int argc, const char* const* argv) {
       });
   if (const auto* notice = std::get_if<Notice>(&parsed)) {
     // The log is what is read where nobody looks at standard error.
-    if (notice->exit_code != 0)
+    if (notice->exit_code != 0 && notice->serves)
       log::error("cannot start", {{"error", notice->text.substr(0, notice->text.find('\n'))}});
     return say(notice->text, notice->exit_code);
   }

@@ -58,6 +58,7 @@ class Parser {
       flag.option = app_.add_option(flag_of(setting), flag.text, help)->type_name("VALUE");
     }
     app_.option_defaults()->group("Options");
+    app_.add_flag("--version", show_version_, "Print the version");
     add(app_, "serve", "Serve the API (the default)", Command::serve);
     add(app_, "migrate", "Bring the database to this version's schema, after a backup",
         Command::migrate);
@@ -77,18 +78,21 @@ class Parser {
     } catch (const CLI::CallForHelp&) {
       return Notice{help(), 0};
     } catch (const CLI::ExtrasError&) {
-      return Notice{unexpected_argument() + "\n" + next_step, 2};
+      return mistake(unexpected_argument() + "\n" + next_step);
     } catch (const CLI::ParseError& error) {
-      return Notice{std::string(error.what()) + "\n" + next_step, 2};
+      return mistake(said(error) + "\n" + next_step);
     }
     // Whoever asks which version this is may be about to repair the settings.
-    if (result_.command == Command::version) return std::move(result_);
+    if (result_.command == Command::version || show_version_) {
+      result_.command = Command::version;
+      return std::move(result_);
+    }
     auto config = load_config([&](std::string_view variable) -> std::optional<std::string> {
       if (const auto flag = flags_.find(variable); flag != flags_.end() && flag->second.given())
         return flag->second.text;
       return environment(variable);
     });
-    if (!config) return Notice{config.error() + "\n" + next_step, 2};
+    if (!config) return mistake(config.error() + "\n");
     result_.config = std::move(*config);
     return std::move(result_);
   }
@@ -100,6 +104,22 @@ class Parser {
     // Also as an empty text, which sets a variable of the environment back to its default.
     bool given() const { return option->count() > 0; }
   };
+
+  Notice mistake(std::string text) const {
+    const auto chosen = app_.get_subcommands();
+    return {std::move(text), 2, chosen.empty() || chosen.front()->get_name() == "serve"};
+  }
+
+  // CLI11's words, with the subcommand that they are about.
+  std::string said(const CLI::ParseError& error) const {
+    std::string where;
+    const CLI::App* app = &app_;
+    while (!app->get_subcommands().empty()) {
+      app = app->get_subcommands().front();
+      where += app->get_name() + " ";
+    }
+    return where.empty() ? error.what() : where.substr(0, where.size() - 1) + ": " + error.what();
+  }
 
   // Of the subcommand that was asked about, with the settings, which CLI11 shows of the program
   // alone.
@@ -251,6 +271,7 @@ class Parser {
 
   std::shared_ptr<CLI::Formatter> formatter_ = std::make_shared<CLI::Formatter>();
   CLI::App app_;
+  bool show_version_ = false;
   CommandLine result_;
   std::map<std::string_view, Flag> flags_;
 };

@@ -22,6 +22,7 @@ struct CommandLine {
 struct Notice {
   std::string text;
   int exit_code = 0;
+  bool serves = false;  // the server was meant to start
 };
 
 // Flags win over environment variables.

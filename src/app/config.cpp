@@ -97,6 +97,27 @@ Applied set_duration(Config& config, const std::string& text) {
   return {};
 }
 
+// The stop as a whole has 20 s: something must be left for the requests under way.
+constexpr std::chrono::seconds shutdown_delay_max{15};
+
+Applied set_shutdown_delay(Config& config, const std::string& text) {
+  auto applied = set_duration<&Config::shutdown_delay, 0>(config, text);
+  if (applied && config.shutdown_delay > shutdown_delay_max)
+    return refused(fmt::format("must be at most {}s", shutdown_delay_max.count()));
+  return applied;
+}
+
+// As one would type it: in the largest unit that leaves a whole number.
+std::string show_duration(std::chrono::seconds duration) {
+  constexpr std::array<std::pair<std::int64_t, char>, 3> units{
+      {{24 * 3600, 'd'}, {3600, 'h'}, {60, 'm'}}};
+  const std::int64_t count = duration.count();
+  for (const auto& [seconds, unit] : units) {
+    if (count > 0 && count % seconds == 0) return fmt::format("{}{}", count / seconds, unit);
+  }
+  return fmt::format("{}s", count);
+}
+
 std::vector<std::string> split(std::string_view text) {
   std::vector<std::string> parts;
   while (!text.empty()) {
@@ -293,7 +314,7 @@ std::string show(const Config& config) {
   if constexpr (std::is_same_v<Value, bool>) {
     return config.*member ? "on" : "off";
   } else if constexpr (std::is_same_v<Value, std::chrono::seconds>) {
-    return fmt::format("{}s", (config.*member).count());
+    return show_duration(config.*member);
   } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
     return fmt::format("{}", fmt::join(config.*member, ","));
   } else if constexpr (std::is_same_v<Value, log::Level>) {
@@ -354,8 +375,8 @@ constexpr auto all_settings = std::to_array<Setting>({
      set_duration<&Config::reminder_interval, 1>, show<&Config::reminder_interval>},
     {"AUDIT_RETENTION", "Audit entries older than this are archived", "90d", false,
      set_duration<&Config::audit_retention, 1>, show<&Config::audit_retention>},
-    {"SHUTDOWN_DELAY", "How long a stop waits, not ready, before it closes the door", "0s", false,
-     set_duration<&Config::shutdown_delay, 0>, show<&Config::shutdown_delay>},
+    {"SHUTDOWN_DELAY", "How long a stop waits, not ready, before it closes the door; at most 10s",
+     "0s", false, set_shutdown_delay, show<&Config::shutdown_delay>},
     {"EVENT_BUS", "embedded (dapr: not in this build)", "embedded", false, set_bus,
      show<&Config::event_bus>},
     {"PUBSUB_NAME", "Dapr's pub/sub component (not in this build)", "todo-pubsub", false,

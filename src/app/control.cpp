@@ -13,6 +13,8 @@ namespace {
 // A verification of many chains takes as long as it takes.
 constexpr std::chrono::hours operation_limit{2};
 
+constexpr std::string_view stopping = "the server is stopping: nothing was done, try again";
+
 net::Response answer(int status, std::string body) {
   net::Response response;
   response.status = status;
@@ -37,8 +39,8 @@ struct ControlHandler::Impl {
       Job job;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [this] { return stopping || !jobs.empty(); });
-        if (stopping) return;
+        changed.wait(lock, [this] { return ending || !jobs.empty(); });
+        if (ending) break;
         job = std::move(jobs.front());
         jobs.pop_front();
       }
@@ -49,13 +51,22 @@ struct ControlHandler::Impl {
       });
       job.executor->post(std::move(functions));
     }
+    // Nobody else takes jobs any more.
+    for (Job& job : jobs) {
+      std::vector<Executor::Function> functions;
+      functions.emplace_back([reply = std::move(job.reply)]() mutable {
+        reply(answer(503, result_json({1, std::string(stopping) + "\n"})));
+      });
+      job.executor->post(std::move(functions));
+    }
+    jobs.clear();
   }
 
   OperationContext context;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Job> jobs;
-  bool stopping = false;
+  bool ending = false;
   std::thread worker;
 };
 
@@ -68,26 +79,26 @@ void ControlHandler::handle(const net::Request& request, Executor& executor, net
   auto operation = request.method == net::Method::post && request.path == "/operations"
                        ? parse_operation(request.body)
                        : std::nullopt;
-  if (!operation) return reply(refuse(400, "not an operation"));
+  if (!operation) return reply(refuse(request, 400, "not an operation"));
   {
     const std::lock_guard lock(impl_->mutex);
-    if (!impl_->stopping) {
+    if (!impl_->ending) {
       impl_->jobs.push_back({std::move(*operation), &executor, std::move(reply)});
       impl_->changed.notify_one();
       return;
     }
   }
-  reply(refuse(503, "the server is stopping"));
+  reply(refuse(request, 503, stopping));
 }
 
-net::Response ControlHandler::refuse(int status, std::string_view why) {
+net::Response ControlHandler::refuse(const net::Request&, int status, std::string_view why) {
   return answer(status, result_json({1, std::string(why) + "\n"}));
 }
 
 void ControlHandler::stop() {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
+    impl_->ending = true;
   }
   impl_->changed.notify_one();
   if (impl_->worker.joinable()) impl_->worker.join();

@@ -16,7 +16,7 @@ class ControlHandler final : public net::Handler {
   explicit ControlHandler(OperationContext context);
   ~ControlHandler() override;
   void handle(const net::Request& request, Executor& executor, net::Reply reply) override;
-  net::Response refuse(int status, std::string_view why) override;
+  net::Response refuse(const net::Request& request, int status, std::string_view why) override;
   // Finishes the operation under way; those that wait are refused.
   void stop();
 

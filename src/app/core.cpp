@@ -16,16 +16,32 @@ constexpr unsigned readers_max = 4;
 
 // The keys as configured, or the one kept in the data directory.
 std::expected<std::vector<std::string>, std::string> keys_of(
-    DataDirectory& directory, const std::vector<std::string>& configured, const std::string& name,
-    bool database_exists) {
+    DataDirectory& directory, const std::vector<std::string>& configured, const std::string& name) {
   if (!configured.empty()) return configured;
   auto kept = directory.load_or_make_key(name);
   if (!kept) return std::unexpected(kept.error());
-  if (kept->made_new && database_exists) {
-    log::warning("a key was missing beside an existing database: a new one was made",
-                 {{"key", name}});
-  }
   return std::vector<std::string>{kept->text};
+}
+
+// Another audit key in the place of a lost one would make every chain look forged.
+std::expected<void, std::string> check_audit_key(const DataDirectory& directory,
+                                                 const Config& config,
+                                                 const storage::sqlite::Options& options) {
+  if (!config.audit_keys.empty() || directory.has_key("audit") ||
+      !std::filesystem::exists(options.path))
+    return {};
+  SystemClock clock;
+  metrics::Registry metrics;
+  auto store = storage::sqlite::open(options, clock, metrics);
+  if (!store) return std::unexpected(store.error());
+  bool has_chains = true;
+  (*store)->read_and_wait(
+      [&](storage::ReadTx& tx) { has_chains = !tx.audit_chains(std::nullopt, 1).empty(); });
+  if (!has_chains) return {};
+  return std::unexpected(fmt::format(
+      "{}/audit.key is missing, and the audit trail is signed with it: put it back from "
+      "a copy, or set AUDIT_KEY to begin with a new key",
+      config.data_dir));
 }
 
 }  // namespace
@@ -49,10 +65,11 @@ std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& confi
   options.backup_directory = directory->backups_directory();
   options.readers =
       static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, readers_max));
-  const bool exists = std::filesystem::exists(options.path);
-  auto jwt = keys_of(*directory, config.jwt_secrets, "jwt", exists);
+  if (auto checked = check_audit_key(*directory, config, options); !checked)
+    return std::unexpected(checked.error());
+  auto jwt = keys_of(*directory, config.jwt_secrets, "jwt");
   if (!jwt) return std::unexpected(jwt.error());
-  auto audit = keys_of(*directory, config.audit_keys, "audit", exists);
+  auto audit = keys_of(*directory, config.audit_keys, "audit");
   if (!audit) return std::unexpected(audit.error());
 
   std::unique_ptr<Core> core(
@@ -67,7 +84,7 @@ std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& confi
   core->bus = std::make_unique<pipeline::EmbeddedBus>(*core->consumers, core->clock, core->metrics);
   core->housekeeping = std::make_unique<pipeline::Housekeeping>(
       *core->store, core->clock, core->ids, core->audit_keys, *core->reminders,
-      config.audit_retention);
+      config.audit_retention, core->metrics);
   return core;
 }
 

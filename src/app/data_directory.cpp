@@ -122,6 +122,10 @@ std::expected<Key, std::string> DataDirectory::load_or_make_key(const std::strin
   return Key{text, true};
 }
 
+bool DataDirectory::has_key(const std::string& name) const {
+  return ::access((path_ + "/" + name + ".key").c_str(), F_OK) == 0;
+}
+
 std::string database_path(const Config& config, const DataDirectory& directory) {
   constexpr std::string_view scheme = "sqlite:";
   return config.database_url.empty() ? directory.database_file()

@@ -53,6 +53,7 @@ class DataDirectory {
   // crash. One that others could read is made 0600. Fails with a sentence; a file that is there but
   // cannot be read, or is too short for a key, is never replaced.
   std::expected<Key, std::string> load_or_make_key(const std::string& name) const;
+  bool has_key(const std::string& name) const;
 
  private:
   DataDirectory(std::string path, Descriptor folder)

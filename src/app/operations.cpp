@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -95,7 +96,8 @@ OperationResult verify_audit(const OperationContext& context, const Operation& o
     result.exit_code = 1;
     result.output += fmt::format("{} of {} chains do not hold\n", broken, chains);
   } else {
-    result.output = fmt::format("all {} chains hold: {} entries\n", chains, entries);
+    result.output =
+        fmt::format("verified: {} chain{}, {} entries\n", chains, chains == 1 ? "" : "s", entries);
   }
   return result;
 }
@@ -114,8 +116,10 @@ OperationResult restore_audit(const OperationContext& context, const Operation& 
     if (restored > 0) ++segments;
   } while (restored > 0 && operation.all);
   if (segments == 0) return {0, "nothing is archived for this user\n"};
-  return {0, fmt::format("{} entries of {} segment{} are back\n", total, segments,
-                         segments == 1 ? "" : "s")};
+  return {0,
+          fmt::format("{} entries of {} segment{} are back; the next daily archive takes what is "
+                      "older than AUDIT_RETENTION again\n",
+                      total, segments, segments == 1 ? "" : "s")};
 }
 
 std::int64_t export_chain(const OperationContext& context, const Uuid& user_id,
@@ -158,7 +162,11 @@ std::int64_t export_chain(const OperationContext& context, const Uuid& user_id,
 
 OperationResult export_audit(const OperationContext& context, const Operation& operation) {
   const std::filesystem::path directory = operation.arguments.at(0);
-  std::filesystem::create_directories(directory);
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  if (failed)
+    throw Refusal(
+        fmt::format("cannot make the folder {}: {}", directory.string(), failed.message()));
   std::string manifest;
   JsonWriter json(manifest);
   json.begin_object().member("exported_at", context.clock.now()).key("chains").begin_array();
@@ -260,7 +268,10 @@ OperationResult add_user(const OperationContext& context, const Operation& opera
   service::Registration registration;
   registration.email = *email;
   registration.password_hash = service::PasswordHasher::hash_now(operation.password);
-  if (!operation.display_name.empty()) registration.display_name = operation.display_name;
+  const std::string_view display_name = trim(operation.display_name);
+  if (count_code_points(display_name) > limits::display_name_max)
+    throw Refusal("a display name has at most 100 characters");
+  if (!display_name.empty()) registration.display_name = display_name;
   if (!operation.timezone.empty()) registration.timezone = operation.timezone;
   if (!TimeZone::find(registration.timezone))
     throw Refusal(registration.timezone + " is not a time zone");
@@ -322,6 +333,14 @@ OperationResult archive_audit(const OperationContext& context, const Operation&)
   return {0, fmt::format("{} entries archived\n", context.archive_audit())};
 }
 
+// Arguments come from a shell: they may be any bytes.
+void check_texts(const Operation& operation) {
+  std::vector<std::string_view> texts{operation.user, operation.display_name, operation.timezone,
+                                      operation.password};
+  texts.insert(texts.end(), operation.arguments.begin(), operation.arguments.end());
+  if (!std::ranges::all_of(texts, is_valid_utf8)) throw Refusal("an argument is not valid UTF-8");
+}
+
 using Run = OperationResult (*)(const OperationContext&, const Operation&);
 
 const std::map<std::string_view, Run>& operations() {
@@ -354,11 +373,12 @@ std::string text_member(const boost::json::object& object, std::string_view name
 
 OperationResult run_operation(const OperationContext& context, const Operation& operation) {
   try {
+    check_texts(operation);
     const auto found = operations().find(operation.name);
     if (found == operations().end()) throw Refusal("unknown operation " + operation.name);
     return found->second(context, operation);
   } catch (const std::exception& error) {
-    return {1, std::string(error.what()) + "\n"};
+    return {1, std::string(error.what()) + "\n", true};
   }
 }
 
@@ -403,6 +423,7 @@ std::string result_json(const OperationResult& result) {
       .begin_object()
       .member("exit_code", result.exit_code)
       .member("output", result.output)
+      .member("refused", result.refused)
       .end_object();
   return out;
 }
@@ -413,7 +434,9 @@ std::optional<OperationResult> parse_result(std::string_view text) {
   const boost::json::object& object = parsed->get_object();
   const auto* code = object.if_contains("exit_code");
   if (code == nullptr || !code->is_int64()) return std::nullopt;
-  return OperationResult{static_cast<int>(code->get_int64()), text_member(object, "output")};
+  const auto* refused = object.if_contains("refused");
+  return OperationResult{static_cast<int>(code->get_int64()), text_member(object, "output"),
+                         refused != nullptr && refused->is_bool() && refused->get_bool()};
 }
 
 }  // namespace todo::app

@@ -27,7 +27,8 @@ struct Operation {
 
 struct OperationResult {
   int exit_code = 0;
-  std::string output;  // for standard output, or standard error when exit_code is not 0
+  std::string output;
+  bool refused = false;  // output says why nothing came of it: for standard error
 };
 
 // The parts an operation works with. The callbacks may be empty.

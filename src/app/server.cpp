@@ -19,17 +19,31 @@
 namespace todo::app {
 namespace {
 
-// All of a stop, the wait before it not counted.
+// All of a stop, SHUTDOWN_DELAY included.
 constexpr std::chrono::seconds stop_limit{20};
 constexpr std::chrono::seconds drain_limit{12};
+// What the database and the process's end may take of a stop.
+constexpr std::chrono::seconds stop_reserve{2};
+// Files that are not connections: the database, its copies, the log.
+constexpr std::size_t files_reserved = 128;
+constexpr std::chrono::seconds control_drain_limit{1};
 constexpr int io_threads_max = 4;
 
-// Connections are files: as many as the system allows.
-void raise_file_limit() {
+// Connections are files: the limit is raised as far as the system allows. Returns how many
+// connections it leaves room for; too few is said in the log.
+std::size_t raise_file_limit() {
+  const std::size_t wanted = net::ServerOptions{}.connections_max;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= wanted + files_reserved) return wanted;
+  const std::size_t room =
+      limit.rlim_cur > 2 * files_reserved ? limit.rlim_cur - files_reserved : limit.rlim_cur / 2;
+  log::warning("few files may be open here (RLIMIT_NOFILE): so few connections are taken",
+               {{"files", static_cast<std::int64_t>(limit.rlim_cur)},
+                {"connections", static_cast<std::int64_t>(room)}});
+  return room;
 }
 
 sigset_t stop_signals() {
@@ -46,16 +60,16 @@ class MetricsHandler final : public net::Handler {
   explicit MetricsHandler(metrics::Registry& metrics) : metrics_(metrics) {}
 
   void handle(const net::Request& request, Executor&, net::Reply reply) override {
-    if (request.path != "/metrics") return reply(refuse(404, "only /metrics is here"));
+    if (request.path != "/metrics") return reply(refuse(request, 404, "only /metrics is here"));
     if (request.method != net::Method::get && request.method != net::Method::head)
-      return reply(refuse(405, "GET only"));
+      return reply(refuse(request, 405, "GET only"));
     net::Response response;
     response.body = metrics_.text();
     response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     reply(std::move(response));
   }
 
-  net::Response refuse(int status, std::string_view why) override {
+  net::Response refuse(const net::Request&, int status, std::string_view why) override {
     net::Response response;
     response.status = status;
     response.body = std::string(why) + "\n";
@@ -71,7 +85,7 @@ class MetricsHandler final : public net::Handler {
 // Everything that listens. Members are in the order of their making.
 class Running {
  public:
-  explicit Running(Core& core)
+  Running(Core& core, std::size_t connections_max)
       : core_(core),
         jwt_(core.jwt_secrets),
         passwords_(core.metrics),
@@ -83,34 +97,43 @@ class Running {
               core.config.trusted_proxies}),
         control_handler_(control_context()),
         metrics_handler_(core.metrics),
-        public_server_(threads_, api_, options(core.config.host, core.config.port)),
+        public_server_(threads_, api_,
+                       options(core.config.host, core.config.port, connections_max)),
         control_server_(threads_, control_handler_,
                         options("unix:" + core.directory.control_socket(), 0)),
         metrics_server_(threads_, metrics_handler_,
                         options(core.config.host, core.config.metrics_port)) {}
 
+  // Fails with a sentence that names the setting.
   std::expected<void, std::string> start() {
-    if (auto started = control_server_.start(); !started) return started;
+    if (auto started = control_server_.start(); !started)
+      return std::unexpected("DATA_DIR: " + started.error());
     if (core_.config.metrics_port != 0) {
-      if (auto started = metrics_server_.start(); !started) return started;
+      if (auto started = metrics_server_.start(); !started)
+        return std::unexpected("METRICS_PORT: " + started.error());
     }
+    if (auto started = public_server_.start(); !started)
+      return std::unexpected("HOST, PORT: " + started.error());
     core_.start();
-    return public_server_.start();
+    return {};
   }
 
   std::uint16_t port() const { return public_server_.port(); }
 
   // The order of docs/architecture.md: first nobody new, then what is under way, then the timers'
   // and the writer's last work.
-  void stop() {
+  void stop(std::chrono::seconds delay) {
     stopping_ = true;
-    std::this_thread::sleep_for(core_.config.shutdown_delay);
+    std::this_thread::sleep_for(delay);
     public_server_.drain();
     core_.reminders->stop();
     core_.housekeeping->stop();
-    if (!public_server_.wait_drained(drain_limit)) log::warning("some requests were cut off");
+    const auto drain = std::min(drain_limit, stop_limit - delay - stop_reserve);
+    if (!public_server_.wait_drained(drain)) log::warning("some requests were cut off");
     public_server_.stop();
+    control_server_.drain();
     control_handler_.stop();
+    control_server_.wait_drained(control_drain_limit);
     control_server_.stop();
     metrics_server_.stop();
     passwords_.stop();
@@ -119,10 +142,13 @@ class Running {
   }
 
  private:
-  static net::ServerOptions options(const std::string& host, std::uint16_t port) {
+  static net::ServerOptions options(
+      const std::string& host, std::uint16_t port,
+      std::size_t connections_max = net::ServerOptions{}.connections_max) {
     net::ServerOptions options;
     options.host = host;
     options.port = port;
+    options.connections_max = connections_max;
     return options;
   }
 
@@ -179,17 +205,17 @@ int serve(const Config& config) {
   // Blocked here, before any thread is made: only the wait below takes them.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  raise_file_limit();
+  const std::size_t connections_max = raise_file_limit();
 
   auto core = Core::open(config);
   if (!core) {
     log::error("cannot start", {{"error", core.error()}});
     return EXIT_FAILURE;
   }
-  Running running(**core);
+  Running running(**core, connections_max);
   if (auto started = running.start(); !started) {
     log::error("cannot start", {{"error", started.error()}});
-    running.stop();
+    running.stop(std::chrono::seconds{0});
     return EXIT_FAILURE;
   }
   const auto took =
@@ -205,7 +231,7 @@ int serve(const Config& config) {
   sigwait(&signals, &signal);
   log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   guard_stop(signals);
-  running.stop();
+  running.stop(config.shutdown_delay);
   (*core)->stop();
   log::info("stopped");
   log::flush();

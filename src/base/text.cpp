@@ -112,14 +112,18 @@ std::string fold_case(std::string_view text) {
   return {reinterpret_cast<const char*>(folded), static_cast<std::size_t>(length)};
 }
 
-std::string shorten(std::string_view text, std::size_t code_points_max) {
-  if (count_code_points(text) <= code_points_max) return std::string(text);
+std::string first_code_points(std::string_view text, std::size_t count) {
   std::size_t end = 0;
-  for (std::size_t seen = 0; seen + 1 < code_points_max; ++seen) {
+  for (std::size_t seen = 0; seen < count && end < text.size(); ++seen) {
     ++end;
     while (end < text.size() && is_continuation(static_cast<unsigned char>(text[end]))) ++end;
   }
-  return std::string(trim(text.substr(0, end))) + "…";
+  return std::string(text.substr(0, end));
+}
+
+std::string shorten(std::string_view text, std::size_t code_points_max) {
+  if (count_code_points(text) <= code_points_max) return std::string(text);
+  return std::string(trim(first_code_points(text, code_points_max - 1))) + "…";
 }
 
 std::string to_hex(std::string_view bytes) {

@@ -20,6 +20,9 @@ std::string_view trim(std::string_view text);
 // same compare equal. Takes valid UTF-8.
 std::string fold_case(std::string_view text);
 
+// So many code points from the beginning, or all where there are fewer.
+std::string first_code_points(std::string_view text, std::size_t count);
+
 // At most `code_points_max` code points, the last one “…” where something was cut.
 std::string shorten(std::string_view text, std::size_t code_points_max);
 

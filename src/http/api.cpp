@@ -53,13 +53,7 @@ struct Api::Impl {
     if (match.route < 0) return refuse_path(exchange, match);
     const Route& route = routes[static_cast<std::size_t>(match.route)];
     exchange->set_match(std::move(match), route.pattern);
-    if (request.query.size() > limits::query_bytes_max) {
-      return exchange->refuse(Error{ErrorCode::invalid, "The query is longer than 4 KiB", {}, 0});
-    }
-    auto query = Query::parse(request.query);
-    if (!query) return exchange->refuse(query.error());
-    exchange->set_query(std::move(*query));
-    if (route.access == Access::open) return route.run(exchange);
+    if (route.access == Access::open) return run(exchange, route);
     app.authenticator.authenticate(request, exchange->now(), exchange->executor(),
                                    [this, exchange, &route](Result<Caller> caller) {
                                      if (!caller) return exchange->refuse(caller.error());
@@ -74,6 +68,16 @@ struct Api::Impl {
     net::Response response = problem(405, "This path takes " + match.allow, exchange->request_id());
     response.with("Allow", match.allow);
     exchange->respond(std::move(response));
+  }
+
+  static void run(const ExchangePtr& exchange, const Route& route) {
+    const std::string_view text = exchange->request().query;
+    auto query = text.size() <= limits::query_bytes_max
+                     ? Query::parse(text)
+                     : Result<Query>(fail_field("query", "Is longer than 4 KiB"));
+    if (!query) return exchange->refuse(query.error());
+    exchange->set_query(std::move(*query));
+    route.run(exchange);
   }
 
   // What a known caller may still be refused for.
@@ -98,7 +102,7 @@ struct Api::Impl {
             Error{ErrorCode::rate_limited, "Too many requests; slow down", {}, *wait_s});
       }
     }
-    route.run(exchange);
+    run(exchange, route);
   }
 
   App app;
@@ -122,9 +126,12 @@ void Api::handle(const net::Request& request, Executor& executor, net::Reply rep
   }
 }
 
-net::Response Api::refuse(int status, std::string_view why) {
-  net::Response response = problem(status, why, impl_->app.with.ids.next().to_string());
-  response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff");
+net::Response Api::refuse(const net::Request& request, int status, std::string_view why) {
+  const std::string request_id = request_id_of(impl_->app, request);
+  net::Response response = problem(status, why, request_id);
+  Answered answered;
+  answered.request_id = request_id;
+  record(impl_->app, request, response, answered);
   return response;
 }
 

@@ -50,7 +50,7 @@ class Api final : public net::Handler {
   ~Api() override;
 
   void handle(const net::Request& request, Executor& executor, net::Reply reply) override;
-  net::Response refuse(int status, std::string_view why) override;
+  net::Response refuse(const net::Request& request, int status, std::string_view why) override;
 
   // Forgets cached credentials: of one user (disabled by the operator …) or all (after a restore).
   void forget_user(const Uuid& user_id);

@@ -167,6 +167,8 @@ void Authenticator::authenticate(const net::Request& request, Instant now, Execu
   if (!credential || credential->token.empty() || credential->token.size() > credential_bytes_max) {
     return done(refused());
   }
+  const bool is_api_token = credential->token.starts_with(api_token_prefix);
+  if (is_api_token && credential->by_cookie) return done(refused());
   if (auto known = cache_->find(credential->token, now)) {
     known->by_cookie = credential->by_cookie;
     return done(std::move(*known));
@@ -175,8 +177,7 @@ void Authenticator::authenticate(const net::Request& request, Instant now, Execu
   lookup->token = credential->token;
   lookup->by_cookie = credential->by_cookie;
   lookup->now = now;
-  if (credential->token.starts_with(api_token_prefix)) {
-    if (credential->by_cookie) return done(refused());
+  if (is_api_token) {
     lookup->token_hash = hash_api_token(credential->token);
   } else {
     const auto claims = jwt_.verify(credential->token, now);

@@ -22,20 +22,21 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 bool is_json(std::string_view content_type) {
-  const auto semicolon = content_type.find(';');
-  const std::string_view type = trim(content_type.substr(0, semicolon));
+  const std::string_view type = trim(content_type.substr(0, content_type.find(';')));
   if (!equals_ignoring_case(type, "application/json")) return false;
-  if (semicolon == std::string_view::npos) return true;
-  std::string_view parameter = trim(content_type.substr(semicolon + 1));
-  if (parameter.empty()) return true;
-  const auto equals = parameter.find('=');
-  if (equals == std::string_view::npos ||
-      !equals_ignoring_case(parameter.substr(0, equals), "charset"))
-    return true;
-  std::string_view charset = parameter.substr(equals + 1);
-  if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"')
-    charset = charset.substr(1, charset.size() - 2);
-  return equals_ignoring_case(charset, "utf-8") || equals_ignoring_case(charset, "utf8");
+  for (auto at = content_type.find(';'); at != std::string_view::npos;
+       at = content_type.find(';', at + 1)) {
+    const std::string_view parameter =
+        trim(content_type.substr(at + 1, content_type.find(';', at + 1) - at - 1));
+    const auto equals = std::min(parameter.find('='), parameter.size());
+    if (!equals_ignoring_case(parameter.substr(0, equals), "charset")) continue;
+    std::string_view charset = parameter.substr(std::min(equals + 1, parameter.size()));
+    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"')
+      charset = charset.substr(1, charset.size() - 2);
+    if (!equals_ignoring_case(charset, "utf-8") && !equals_ignoring_case(charset, "utf8"))
+      return false;
+  }
+  return true;
 }
 
 std::string length_message(const Body::TextRule& rule) {
@@ -45,18 +46,22 @@ std::string length_message(const Body::TextRule& rule) {
 
 }  // namespace
 
-Body::Body(boost::json::object object) : object_(std::move(object)) {}
+Body::Body(boost::json::object object, std::vector<FieldError> refused)
+    : object_(std::move(object)), errors_(std::move(refused)) {}
 
-Result<Body> Body::parse(const net::Request& request) {
+Result<Body> Body::parse(const net::Request& request, std::vector<FieldError> refused) {
   const auto content_type = request.field("Content-Type");
-  if (!content_type || !is_json(*content_type)) {
+  if (!content_type || !is_json(*content_type) || request.count("Content-Type") > 1) {
     return fail(ErrorCode::unsupported_media,
                 "The body must be JSON: send Content-Type: application/json");
   }
+  const auto coding = request.field("Content-Encoding");
+  if (coding && !equals_ignoring_case(*coding, "identity"))
+    return fail(ErrorCode::unsupported_media, "The body must be sent as it is, not compressed");
   auto value = parse_json(request.body);
   if (!value) return std::unexpected(value.error());
   if (!value->is_object()) return fail(ErrorCode::invalid, "The body must be a JSON object");
-  return Body(std::move(value->as_object()));
+  return Body(std::move(value->as_object()), std::move(refused));
 }
 
 const boost::json::value* Body::take(std::string_view name) {

@@ -20,8 +20,8 @@ namespace todo::http {
 class Body {
  public:
   // Fails: unsupported_media unless Content-Type is application/json, malformed for what is not
-  // JSON, invalid for what is no object.
-  static Result<Body> parse(const net::Request& request);
+  // JSON, invalid for what is no object. `refused`: mistakes found before, that `finish` names too.
+  static Result<Body> parse(const net::Request& request, std::vector<FieldError> refused = {});
 
   struct TextRule {
     std::size_t min = 0;
@@ -46,7 +46,7 @@ class Body {
   Result<void> finish();
 
  private:
-  explicit Body(boost::json::object object);
+  Body(boost::json::object object, std::vector<FieldError> refused);
   boost::json::object object_;
   std::vector<std::string_view> taken_;
   std::vector<FieldError> errors_;

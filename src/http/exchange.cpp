@@ -56,9 +56,7 @@ Exchange::Exchange(App& app, const net::Request& request, Executor& executor, ne
       executor_(executor),
       reply_(std::move(reply)),
       now_(app.with.clock.now()) {
-  const auto given = request.field("X-Request-Id");
-  origin_.request_id =
-      given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
+  origin_.request_id = request_id_of(app, request);
   origin_.trace = trace_of(request);
   client_address_ = http::client_address(request, app.options.trusted_proxies);
 }
@@ -86,17 +84,35 @@ service::Call Exchange::call() const {
 
 void Exchange::respond(net::Response response) {
   if (!reply_) return;
-  response.with("X-Request-Id", origin_.request_id);
+  Answered answered;
+  if (!route_.empty()) answered.route = route_;
+  answered.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  if (caller_) answered.user_id = caller_->user_id;
+  answered.request_id = origin_.request_id;
+  answered.trace_id = origin_.trace.trace_id;
+  record(app_, request_, response, answered);
+  auto reply = std::move(reply_);
+  reply_ = nullptr;
+  reply(std::move(response));
+}
+
+std::string request_id_of(const App& app, const net::Request& request) {
+  const auto given = request.field("X-Request-Id");
+  return given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
+}
+
+void record(const App& app, const net::Request& request, net::Response& response,
+            const Answered& answered) {
+  response.with("X-Request-Id", std::string(answered.request_id));
   response.with("X-Content-Type-Options", "nosniff");
   const bool has_cache_control = std::ranges::any_of(
       response.headers, [](const auto& h) { return h.first == "Cache-Control"; });
   if (!has_cache_control) response.with("Cache-Control", "no-store");
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-  const std::string route = route_.empty() ? "none" : std::string(route_);
-  auto& metrics = app_.with.metrics;
+  auto& metrics = app.with.metrics;
+  const std::string route(answered.route);
   const std::string status = std::to_string(response.status);
-  const std::string method(net::to_string(request_.method));
+  const std::string method(net::to_string(request.method));
   metrics
       .counter("todo_http_requests_total", "Requests answered",
                {{"method", method}, {"route", route}, {"status", status}})
@@ -104,21 +120,18 @@ void Exchange::respond(net::Response response) {
   metrics
       .histogram("todo_http_request_seconds", "From the request read to the response made",
                  metrics::latency_buckets(), {{"route", route}})
-      .observe(seconds);
+      .observe(answered.seconds);
   const auto level = response.status >= 500 ? log::Level::warning : log::Level::info;
   if (log::enabled(level)) {
     log::write(level, "request",
                {{"method", method},
                 {"route", route},
                 {"status", response.status},
-                {"ms", seconds * 1000},
-                {"user_id", caller_ ? caller_->user_id.to_string() : std::string()},
-                {"request_id", origin_.request_id},
-                {"trace_id", origin_.trace.trace_id}});
+                {"ms", answered.seconds * 1000},
+                {"user_id", answered.user_id ? answered.user_id->to_string() : std::string()},
+                {"request_id", answered.request_id},
+                {"trace_id", answered.trace_id}});
   }
-  auto reply = std::move(reply_);
-  reply_ = nullptr;
-  reply(std::move(response));
 }
 
 void Exchange::refuse(const Error& error) { respond(problem(error, request_id())); }

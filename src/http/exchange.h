@@ -82,6 +82,21 @@ using ExchangePtr = std::shared_ptr<Exchange>;
 
 net::Response json_response(int status, std::string body);
 
+// The request's own id where it is one, else a new one.
+std::string request_id_of(const App& app, const net::Request& request);
+
+// What is known of a request when it is answered.
+struct Answered {
+  std::string_view route = "none";
+  double seconds = 0;
+  std::optional<Uuid> user_id;
+  std::string_view request_id;
+  std::string_view trace_id;
+};
+// Gives an answer the headers that each has, counts it and writes the log's line.
+void record(const App& app, const net::Request& request, net::Response& response,
+            const Answered& answered);
+
 // Who may use a route.
 enum class Access {
   open,     // nobody need be known

@@ -1,11 +1,19 @@
 #include "http/problem.h"
 
 #include <algorithm>
+#include <ranges>
+
+#include <fmt/format.h>
 
 #include "base/json_writer.h"
+#include "base/text.h"
 
 namespace todo::http {
 namespace {
+
+// An answer stays small whatever was sent: a body can hold a hundred thousand unknown members.
+constexpr std::size_t errors_told_max = 100;
+constexpr std::size_t field_code_points_max = 100;
 
 std::string_view title_of(int status) {
   switch (status) {
@@ -62,11 +70,16 @@ net::Response make(int status, std::string_view detail, const std::vector<FieldE
       .member("detail", detail);
   if (!fields.empty()) {
     json.key("errors").begin_array();
-    for (const FieldError& field : fields) {
+    for (const FieldError& field : fields | std::views::take(errors_told_max)) {
       json.begin_object()
-          .member("field", field.field)
+          .member("field", shorten(field.field, field_code_points_max))
           .member("message", field.message)
           .end_object();
+    }
+    if (fields.size() > errors_told_max) {
+      json.begin_object().member("field", "");
+      json.member("message", fmt::format("And {} more", fields.size() - errors_told_max));
+      json.end_object();
     }
     json.end_array();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/text.h"
 
@@ -149,12 +150,17 @@ void Query::refuse(std::string field, std::string message) {
   errors_.push_back({std::move(field), std::move(message)});
 }
 
-Result<void> Query::finish() {
+std::vector<FieldError> Query::refusals() {
   for (const Parameter& parameter : parameters_) {
     if (!parameter.taken) refuse(parameter.name, "Is not a parameter of this request");
   }
-  if (errors_.empty()) return {};
-  return std::unexpected(Error{ErrorCode::invalid, "Validation failed", std::move(errors_), 0});
+  return std::exchange(errors_, {});
+}
+
+Result<void> Query::finish() {
+  auto errors = refusals();
+  if (errors.empty()) return {};
+  return std::unexpected(Error{ErrorCode::invalid, "Validation failed", std::move(errors), 0});
 }
 
 std::string Query::encoded_without(std::string_view without) const {

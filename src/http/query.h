@@ -31,6 +31,8 @@ class Query {
 
   // Everything taken? Otherwise the error with all its fields.
   Result<void> finish();
+  // The same as a list, for a body's mistakes to join.
+  std::vector<FieldError> refusals();
 
   // Name and value of all parameters but `without`, encoded again, in their order: for the next
   // page's link.

@@ -68,9 +68,9 @@ class Handler {
  public:
   virtual ~Handler() = default;
   virtual void handle(const Request& request, Executor& executor, Reply reply) = 0;
-  // A request that HTTP itself refuses (400, 408, 413, 431, 501, 505 …) before there is a Request
-  // to show.
-  virtual Response refuse(int status, std::string_view why) = 0;
+  // A request that HTTP itself refuses (400, 408, 413, 431, 501, 505 …). `request` has what was
+  // understood of it, which may be nothing.
+  virtual Response refuse(const Request& request, int status, std::string_view why) = 0;
 };
 
 }  // namespace todo::net

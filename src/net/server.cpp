@@ -39,6 +39,7 @@
 #include <boost/beast/http/status.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/intrusive/list.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "observability/log.h"
 
@@ -68,8 +69,11 @@ constexpr std::string_view unix_prefix = "unix:";
 constexpr std::size_t target_bytes_max = 8 * 1024;
 constexpr std::size_t method_bytes_max = 64;
 constexpr std::size_t receive_bytes_max = 64 * 1024;
-constexpr std::size_t linger_bytes_max = 64 * 1024;
-constexpr milliseconds linger_timeout{1'000};
+// A client that does not look at the answer before it has sent all it has is let send so much.
+constexpr std::size_t linger_bytes_max = 32 * 1024 * 1024;
+constexpr milliseconds linger_timeout{5'000};
+constexpr int receives_per_turn = 8;
+constexpr int empty_lines_max = 4;
 constexpr milliseconds accept_pause{50};
 constexpr milliseconds tick_min{5};
 constexpr milliseconds tick_max{250};
@@ -426,6 +430,10 @@ void Session::close() {
   if (awaited != nullptr) awaited->settle(shard.loop->executor());
 }
 
+// A client that always has more to send must not keep the thread from the others, nor its own time
+// limits from being looked at.
+Task<void> give_way() { co_await asio::post(use_task); }
+
 // Received::nothing never: waits until there is data, or the connection or its time ended.
 Task<Received> wait_and_receive(Session& s) {
   for (;;) {
@@ -436,6 +444,14 @@ Task<Received> wait_and_receive(Session& s) {
     const Received received = s.try_receive();
     if (received != Received::nothing) co_return received;
   }
+}
+
+// As wait_and_receive, but takes at once what is there already. `turns` counts over one message.
+Task<Received> receive(Session& s, int& turns) {
+  const Received received = s.try_receive();
+  if (received == Received::nothing) co_return co_await wait_and_receive(s);
+  if (++turns % receives_per_turn == 0) co_await give_way();
+  co_return s.closed || s.timed_out ? Received::gone : received;
 }
 
 // Sends what try_send left over; the write timeout is for all of it, however slowly it is taken.
@@ -590,6 +606,19 @@ Method to_method(http::verb verb) {
   }
 }
 
+// What is behind the authority of an absolute form (RFC 9112, section 3.2.2): there is one site
+// here, whatever it is called.
+std::string_view origin_form(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (target.size() < scheme.size() ||
+        !boost::beast::iequals({target.data(), scheme.size()}, {scheme.data(), scheme.size()}))
+      continue;
+    const std::size_t path = target.find('/', scheme.size());
+    return path == std::string_view::npos ? "/" : target.substr(path);
+  }
+  return target;
+}
+
 Checked check_target(http::verb verb, std::string_view target) {
   if (target.size() > target_bytes_max) return refusal(414, "the request target is too long");
   if (verb == http::verb::connect || !target.starts_with('/')) {
@@ -642,15 +671,11 @@ Checked parse_head(Session& s, Exchange& x, std::size_t size) {
   x.parser.put(asio::buffer(head.data(), head.size()), error);
   const auto& message = x.parser.get();
   x.http10 = message.version() == 10;
-  x.request.method = to_method(message.method());
-  if (error) return parser_refusal(error, head);
-  s.consume(size);
-
   Request& request = x.request;
-  x.keep_alive = x.parser.keep_alive();
+  request.method = to_method(message.method());
   x.peer = s.peer;
   request.peer = x.peer;
-  request.target = view(message.target());
+  request.target = origin_form(view(message.target()));
   const std::size_t mark = request.target.find('?');
   request.path = request.target.substr(0, mark);
   if (mark != std::string_view::npos) request.query = request.target.substr(mark + 1);
@@ -658,6 +683,9 @@ Checked parse_head(Session& s, Exchange& x, std::size_t size) {
   for (const auto& field : message) {
     request.fields.push_back({view(field.name_string()), view(field.value())});
   }
+  if (error) return parser_refusal(error, head);
+  s.consume(size);
+  x.keep_alive = x.parser.keep_alive();
   Checked checked = check_target(message.method(), request.target);
   if (checked) checked = check_framing(x);
   if (checked) checked = check_host(x);
@@ -670,14 +698,17 @@ Refusal ended(const Session& s, std::string_view why) {
 
 Task<Checked> read_head(Session& s, Exchange& x) {
   HeadScan scan;
-  for (;;) {
+  int turns = 0;
+  for (int empty_lines = 0;;) {
     // A client may end its last body with a line too many (RFC 9112, section 2.2).
-    while (scan.in_first_line() && s.unread().starts_with("\r\n")) s.consume(2);
+    while (scan.in_first_line() && s.unread().starts_with("\r\n")) {
+      if (++empty_lines > empty_lines_max) co_return refusal(400, "the request is malformed");
+      s.consume(2);
+    }
     const auto size = scan.advance(s.unread(), s.core->options.header_bytes_max);
     if (!size) co_return std::unexpected(size.error());
     if (*size != 0) co_return parse_head(s, x, *size);
-    Received received = s.try_receive();
-    if (received == Received::nothing) received = co_await wait_and_receive(s);
+    const Received received = co_await receive(s, turns);
     if (received == Received::gone) {
       co_return std::unexpected(ended(s, "the header took too long"));
     }
@@ -730,12 +761,11 @@ std::expected<bool, Refusal> parse_body(Session& s, Exchange& x) {
 Task<Checked> read_body(Session& s, Exchange& x) {
   if (x.chunked) x.parser.on_chunk_header(check_chunk);
   s.arm(Limit::body);
-  for (;;) {
+  for (int turns = 0;;) {
     const auto more = parse_body(s, x);
     if (!more) co_return std::unexpected(more.error());
     if (!*more) co_return Checked{};
-    Received received = s.try_receive();
-    if (received == Received::nothing) received = co_await wait_and_receive(s);
+    const Received received = co_await receive(s, turns);
     if (received == Received::gone) co_return std::unexpected(ended(s, "the body took too long"));
   }
 }
@@ -872,10 +902,10 @@ Task<bool> respond(Session& s, const Exchange& x, Response response) {
   co_return keep;
 }
 
-Response refused(Handler& handler, const Refusal& refusal) {
+Response refused(Handler& handler, const Request& request, const Refusal& refusal) {
   Response response;
   try {
-    response = handler.refuse(refusal.status, refusal.why);
+    response = handler.refuse(request, refusal.status, refusal.why);
   } catch (const std::exception& error) {
     log::error("a refusal could not be written", {{"error", error.what()}});
     response.status = refusal.status;
@@ -889,7 +919,7 @@ Response refused(Handler& handler, const Refusal& refusal) {
 
 Task<void> refuse(Session& s, const Exchange& x, Refusal why) {
   if (why.status == 0 || s.closed) co_return;
-  Response response = refused(s.core->handler, why);
+  Response response = refused(s.core->handler, x.request, why);
   co_await respond(s, x, std::move(response));
 }
 
@@ -948,11 +978,11 @@ Task<void> linger(Session& s) {
   std::ignore = s.socket.shutdown(Socket::shutdown_send, error);
   s.arm(Limit::linger);
   std::size_t bytes = 0;
+  int turns = 0;
   for (bool open = !error; open && bytes < linger_bytes_max;) {
     bytes += s.unread().size();
     s.consume(s.unread().size());
-    Received received = s.try_receive();
-    if (received == Received::nothing) received = co_await wait_and_receive(s);
+    const Received received = co_await receive(s, turns);
     open = received == Received::data;
   }
 }
@@ -977,6 +1007,8 @@ Task<void> serve_all(Session& s) {
       if (received == Received::nothing) continue;
     }
     keep = co_await serve(s);
+    if (keep && !s.unread().empty()) co_await give_way();
+    if (s.closed) co_return;
   }
   if (s.lingers) co_await linger(s);
 }
@@ -1144,6 +1176,8 @@ std::expected<Protocol::endpoint, std::string> endpoint_of(const std::string& ho
     const auto found =
         resolver.resolve(name, std::to_string(port), asio::ip::tcp::resolver::passive);
     return found.begin()->endpoint();
+  } catch (const boost::system::system_error& error) {
+    return std::unexpected(error.code().message());
   } catch (const std::exception& error) {
     return std::unexpected(error.what());
   }

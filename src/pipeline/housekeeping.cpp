@@ -30,13 +30,14 @@ bool is_due(Instant now, Instant& at, std::chrono::hours every) {
 
 Housekeeping::Housekeeping(storage::Store& store, const Clock& clock, IdGenerator& ids,
                            const AuditKeys& keys, service::ReminderHint& hint,
-                           std::chrono::seconds audit_retention)
+                           std::chrono::seconds audit_retention, metrics::Registry& metrics)
     : store_(store),
       clock_(clock),
       ids_(ids),
       keys_(keys),
       hint_(hint),
-      audit_retention_(audit_retention) {}
+      audit_retention_(audit_retention),
+      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {}
 
 void Housekeeping::start() {
   worker_.start([this] { return round(); });
@@ -45,6 +46,8 @@ void Housekeeping::start() {
 std::chrono::milliseconds Housekeeping::round() {
   recompute();
   purge_users();
+  store_.read_and_wait(
+      [&](storage::ReadTx& tx) { dead_letters_.set(static_cast<double>(tx.count_dead())); });
   const Instant now = clock_.now();
   if (is_due(now, hourly_at_, hour)) retain();
   if (is_due(now, daily_at_, day)) {

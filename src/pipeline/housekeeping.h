@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "domain/audit_entry.h"
+#include "observability/metrics.h"
 #include "pipeline/worker.h"
 #include "service/call.h"
 #include "storage/store.h"
@@ -18,7 +19,8 @@ namespace todo::pipeline {
 class Housekeeping {
  public:
   Housekeeping(storage::Store& store, const Clock& clock, IdGenerator& ids, const AuditKeys& keys,
-               service::ReminderHint& hint, std::chrono::seconds audit_retention);
+               service::ReminderHint& hint, std::chrono::seconds audit_retention,
+               metrics::Registry& metrics);
   void start();
   void wake() { worker_.wake(); }
   void stop() { worker_.stop(); }
@@ -42,6 +44,7 @@ class Housekeeping {
   const AuditKeys& keys_;
   service::ReminderHint& hint_;
   const std::chrono::seconds audit_retention_;
+  metrics::Gauge& dead_letters_;
   Instant hourly_at_{};
   Instant daily_at_{};
   Worker worker_;

@@ -76,12 +76,15 @@ struct TaskFilter {
 
 enum class TaskSort : std::uint8_t { created_at = 0, updated_at, due_date, priority, title };
 
+// A list by title is ordered by so much of the folded title, so that a position in it stays short.
+inline constexpr std::size_t sort_title_code_points = 128;
+
 // The sort key of the last task of a page, from which the next page goes on.
 struct TaskPosition {
   // created_at, updated_at, due_date as ms; none where due_date is null (and for priority and
   // title).
   std::optional<std::int64_t> instant_ms;
-  std::string title_folded;  // with sort by title
+  std::string title_folded;  // with sort by title: its first sort_title_code_points
   int priority_rank = priority_rank_unset;
   std::int64_t created_at_ms = 0;
   Uuid id;

@@ -262,7 +262,7 @@ def test_old_entries_are_archived_and_the_chain_holds_across(start):
     assert [entry["seq"] for entry in user.audit()] == [3]
     answer = verify(user)
     assert answer["verified"] and answer["entries"] == 3
-    assert "all 1 chains hold: 3 entries" in server.run("audit", "verify").stdout
+    assert "verified: 1 chain, 3 entries" in server.run("audit", "verify").stdout
     # The export has all of it.
     assert [json.loads(line)["data"]["seq"] for line in user.get("/auth/me/export").text.splitlines() if '"type":"audit_entry"' in line] == [1, 2, 3]
     server.run("audit", "export", "--output", str(server.folder / "export"))

@@ -67,6 +67,14 @@ net::Response no_content() {
   return response;
 }
 
+void set_session_cookie(const Exchange& exchange, net::Response& response, std::string_view token,
+                        std::int64_t lifetime_s) {
+  const bool secure = exchange.app().options.public_url.starts_with("https://");
+  response.with("Set-Cookie",
+                fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
+                            session_cookie, token, lifetime_s, secure ? "; Secure" : ""));
+}
+
 // --- register ---
 
 struct RegistrationRequest {
@@ -75,8 +83,7 @@ struct RegistrationRequest {
 };
 
 Result<RegistrationRequest> parse_registration(Exchange& exchange) {
-  if (auto checked = exchange.query().finish(); !checked) return std::unexpected(checked.error());
-  auto body = Body::parse(exchange.request());
+  auto body = Body::parse(exchange.request(), exchange.query().refusals());
   if (!body) return std::unexpected(body.error());
   RegistrationRequest request;
   const auto email = body->text("email", {1, limits::email_max, true, false});
@@ -154,8 +161,7 @@ struct Login {
 using LoginPtr = std::shared_ptr<Login>;
 
 Result<LoginPtr> parse_login(Exchange& exchange) {
-  if (auto checked = exchange.query().finish(); !checked) return std::unexpected(checked.error());
-  auto body = Body::parse(exchange.request());
+  auto body = Body::parse(exchange.request(), exchange.query().refusals());
   if (!body) return std::unexpected(body.error());
   auto login = std::make_shared<Login>();
   login->email_folded =
@@ -186,12 +192,7 @@ net::Response login_response(const Exchange& exchange, const Login& login) {
   write_user(json, *login.user);
   json.end_object();
   net::Response response = json_response(200, std::move(body));
-  if (login.cookie) {
-    const char* secure = app.options.public_url.starts_with("https://") ? "; Secure" : "";
-    response.with("Set-Cookie",
-                  fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
-                              session_cookie, token, lifetime_s, secure));
-  }
+  if (login.cookie) set_session_cookie(exchange, response, token, lifetime_s);
   return response;
 }
 
@@ -274,8 +275,7 @@ Result<Nothing> apply_logout(storage::Tx& tx, const Exchange& exchange, const No
 net::Response render_logout(const Exchange& exchange, const Nothing&) {
   exchange.app().authenticator.forget_user(exchange.caller().user_id);
   net::Response response = json_response(200, R"({"message":"Successfully logged out"})");
-  response.with("Set-Cookie",
-                fmt::format("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", session_cookie));
+  set_session_cookie(exchange, response, "", 0);
   return response;
 }
 
@@ -295,8 +295,7 @@ net::Response render_user(const Exchange&, const User& user) {
 }
 
 Result<service::ProfileInput> parse_profile(Exchange& exchange) {
-  if (auto checked = exchange.query().finish(); !checked) return std::unexpected(checked.error());
-  auto body = Body::parse(exchange.request());
+  auto body = Body::parse(exchange.request(), exchange.query().refusals());
   if (!body) return std::unexpected(body.error());
   service::ProfileInput input;
   auto display_name = body->text("display_name", display_name_rule);
@@ -326,8 +325,7 @@ Result<Preferences> apply_read_preferences(storage::ReadTx& tx, const Exchange& 
 }
 
 Result<service::PreferencesInput> parse_preferences(Exchange& exchange) {
-  if (auto checked = exchange.query().finish(); !checked) return std::unexpected(checked.error());
-  auto body = Body::parse(exchange.request());
+  auto body = Body::parse(exchange.request(), exchange.query().refusals());
   if (!body) return std::unexpected(body.error());
   service::PreferencesInput input;
   input.reminders_enabled = body->boolean("reminders_enabled").value;
@@ -418,7 +416,8 @@ void with_password(const ExchangePtr& exchange, std::string password, const char
 
 // A unit whose only answer is 204, for an account whose password is still `stored`.
 void write_and_answer(const ExchangePtr& exchange, const std::string& stored,
-                      std::function<void(storage::Tx&)> work, std::function<void()> after) {
+                      std::function<void(storage::Tx&)> work,
+                      std::function<void(net::Response&)> after) {
   auto changed = std::make_shared<bool>(false);
   const bool queued = exchange->app().with.store.write(
       [exchange, stored, changed, work = std::move(work)](storage::Tx& tx) {
@@ -435,15 +434,15 @@ void write_and_answer(const ExchangePtr& exchange, const std::string& stored,
           return exchange->refuse(
               Error{ErrorCode::conflict, "The password was just changed elsewhere", {}, 0});
         exchange->app().authenticator.forget_user(exchange->caller().user_id);
-        after();
-        exchange->respond(no_content());
+        net::Response response = no_content();
+        after(response);
+        exchange->respond(std::move(response));
       });
   if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
 }
 
 void run_change_password(const ExchangePtr& exchange) {
-  if (auto checked = exchange->query().finish(); !checked) return exchange->refuse(checked.error());
-  auto body = Body::parse(exchange->request());
+  auto body = Body::parse(exchange->request(), exchange->query().refusals());
   if (!body) return exchange->refuse(body.error());
   std::string current = body->password("current_password", false);
   std::string next = body->password("new_password", true);
@@ -461,15 +460,14 @@ void run_change_password(const ExchangePtr& exchange) {
                               tx.delete_sessions(exchange->caller().user_id,
                                                  exchange->caller().session_id);
                             },
-                            [] {});
+                            [](net::Response&) {});
                       });
                   if (!queued) exchange->refuse(unavailable(busy));
                 });
 }
 
 void run_delete_account(const ExchangePtr& exchange) {
-  if (auto checked = exchange->query().finish(); !checked) return exchange->refuse(checked.error());
-  auto body = Body::parse(exchange->request());
+  auto body = Body::parse(exchange->request(), exchange->query().refusals());
   if (!body) return exchange->refuse(body.error());
   std::string password = body->password("password", false);
   if (auto finished = body->finish(); !finished) return exchange->refuse(finished.error());
@@ -479,7 +477,10 @@ void run_delete_account(const ExchangePtr& exchange) {
         [exchange](storage::Tx& tx) {
           service::delete_account(tx, exchange->caller().user_id, exchange->now());
         },
-        [exchange] { exchange->app().with.wake_housekeeping(); });
+        [exchange](net::Response& response) {
+          if (exchange->caller().by_cookie) set_session_cookie(*exchange, response, "", 0);
+          exchange->app().with.wake_housekeeping();
+        });
   });
 }
 

@@ -82,8 +82,9 @@ std::optional<service::DueInput> parse_due(std::string_view text) {
   return service::DueInput(Instant{time->local.time_since_epoch() - *time->offset});
 }
 
-Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBody kind) {
-  auto body = Body::parse(request);
+Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBody kind,
+                                            std::vector<FieldError> refused) {
+  auto body = Body::parse(request, std::move(refused));
   if (!body) return std::unexpected(body.error());
   service::TaskInput input;
   const Body::TextRule title{1, limits::title_max, true, false};
@@ -128,7 +129,8 @@ service::IfMatch parse_if_match(const net::Request& request) {
         tag = tag.substr(1, tag.size() - 2);
         std::int64_t version = 0;
         const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
-        if (error == std::errc{} && end == tag.data() + tag.size())
+        // As it was answered: tags are compared as texts (RFC 9110, section 8.8.3.2).
+        if (error == std::errc{} && tag == std::to_string(version))
           result.versions.push_back(version);
       }
       if (comma == std::string_view::npos) break;
@@ -139,5 +141,19 @@ service::IfMatch parse_if_match(const net::Request& request) {
 }
 
 std::string task_etag(const Task& task) { return "\"" + std::to_string(task.version) + "\""; }
+
+bool none_match_names(std::string_view header, std::string_view etag) {
+  const auto bare = [](std::string_view tag) {
+    return tag.starts_with("W/") ? tag.substr(2) : tag;
+  };
+  while (!header.empty()) {
+    const auto comma = header.find(',');
+    const std::string_view tag = trim(header.substr(0, comma));
+    if (tag == "*" || bare(tag) == bare(etag)) return true;
+    if (comma == std::string_view::npos) break;
+    header.remove_prefix(comma + 1);
+  }
+  return false;
+}
 
 }  // namespace todo::http

@@ -10,11 +10,16 @@ enum class TaskBody { create, patch, put };
 
 // The body of POST, PATCH or PUT. PUT may carry the task as it was answered: read-only members are
 // ignored there.
-Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBody kind);
+// `refused`: mistakes of the query, to be named together with the body's.
+Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBody kind,
+                                            std::vector<FieldError> refused = {});
 
 // If-Match (RFC 9110, section 13.1.1): `*`, or a list of entity tags. Weak tags never match.
 service::IfMatch parse_if_match(const net::Request& request);
 std::string task_etag(const Task& task);
+// Whether an If-None-Match names `etag`, or is `*`: the weak comparison (RFC 9110,
+// section 8.8.3.2).
+bool none_match_names(std::string_view header, std::string_view etag);
 
 // A date, a local time or an instant; nullopt for anything else. Resolved in the user's zone where
 // it has none of its own.

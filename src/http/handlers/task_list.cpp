@@ -81,7 +81,9 @@ std::string encode_position(const Task& last, const ListRequest& list) {
       .number(priority_rank(last.priority))
       .number(to_ms(last.created_at))
       .id(last.id);
-  cursor.text(list.query.sort == storage::TaskSort::title ? fold_case(last.title) : std::string());
+  const bool by_title = list.query.sort == storage::TaskSort::title;
+  cursor.text(by_title ? first_code_points(fold_case(last.title), storage::sort_title_code_points)
+                       : std::string());
   return cursor.finish();
 }
 
@@ -149,21 +151,6 @@ std::optional<Instant> resolve(const std::optional<service::DueInput>& input,
   return std::get<Instant>(*input);
 }
 
-// Weak comparison (RFC 9110, section 8.8.3.2) against a list or `*`.
-bool matches(std::string_view header, std::string_view etag) {
-  const auto bare = [](std::string_view tag) {
-    return tag.starts_with("W/") ? tag.substr(2) : tag;
-  };
-  while (!header.empty()) {
-    const auto comma = header.find(',');
-    const std::string_view tag = trim(header.substr(0, comma));
-    if (tag == "*" || bare(tag) == bare(etag)) return true;
-    if (comma == std::string_view::npos) break;
-    header.remove_prefix(comma + 1);
-  }
-  return false;
-}
-
 std::string text_hash(std::string_view text) {
   return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
 }
@@ -189,7 +176,8 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
     answer.etag = fmt::format(
         "W/\"{}-{}-{}\"", tx.epoch().substr(0, 8), counters.changes,
         text_hash(list.fingerprint + "|" + std::to_string(query.limit) + "|" + position));
-    answer.not_modified = !list.if_none_match.empty() && matches(list.if_none_match, answer.etag);
+    answer.not_modified =
+        !list.if_none_match.empty() && none_match_names(list.if_none_match, answer.etag);
     if (answer.not_modified) return answer;
   }
   query.limit += 1;  // one more tells whether there is a next page
@@ -211,8 +199,10 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
   for (const Task& task : tasks) write_task(json, task);
   json.end_array();
   if (depends_on_time(query.filter)) {
-    answer.etag = fmt::format("W/\"{}\"", text_hash(answer.body));
-    answer.not_modified = !list.if_none_match.empty() && matches(list.if_none_match, answer.etag);
+    answer.etag = fmt::format("W/\"{}-{}{}\"", text_hash(answer.body + answer.next_link),
+                              answer.count.value, answer.count.capped ? "+" : "");
+    answer.not_modified =
+        !list.if_none_match.empty() && none_match_names(list.if_none_match, answer.etag);
   }
   return answer;
 }

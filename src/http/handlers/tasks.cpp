@@ -35,11 +35,22 @@ net::Response render_task(const Exchange&, const Task& task) {
   return json_response(200, task_json(task)).with("ETag", task_etag(task));
 }
 
+net::Response render_read_task(const Exchange& exchange, const Task& task) {
+  const auto known = exchange.request().field("If-None-Match");
+  net::Response response;
+  if (known && none_match_names(*known, task_etag(task))) {
+    response.status = 304;
+    response.with("ETag", task_etag(task));
+  } else {
+    response = render_task(exchange, task);
+  }
+  return response.with("Cache-Control", "private, no-cache").with("Vary", "Authorization, Cookie");
+}
+
 // --- create ---
 
 Result<service::TaskInput> parse_create(Exchange& exchange) {
-  if (auto checked = no_parameters(exchange); !checked) return std::unexpected(checked.error());
-  return parse_task_input(exchange.request(), TaskBody::create);
+  return parse_task_input(exchange.request(), TaskBody::create, exchange.query().refusals());
 }
 
 Result<Task> apply_create(storage::Tx& tx, const Exchange& exchange,
@@ -64,10 +75,10 @@ struct Update {
 Result<Update> parse_update(Exchange& exchange, TaskBody kind) {
   Update update;
   update.this_only = exchange.query().word("scope", {"series", "this"}).value_or(0) == 1;
-  auto on = parse_on_task(exchange);
-  if (!on) return std::unexpected(on.error());
-  update.on = std::move(*on);
-  auto input = parse_task_input(exchange.request(), kind);
+  const auto id = exchange.path_id(0, "Task");
+  if (!id) return std::unexpected(id.error());
+  update.on = {*id, parse_if_match(exchange.request())};
+  auto input = parse_task_input(exchange.request(), kind, exchange.query().refusals());
   if (!input) return std::unexpected(input.error());
   update.input = std::move(*input);
   return update;
@@ -85,6 +96,10 @@ Result<Task> apply_update(storage::Tx& tx, const Exchange& exchange, const Updat
 Result<Task> apply_get(storage::ReadTx& tx, const Exchange& exchange, const OnTask& on) {
   auto task = tx.find_task(exchange.caller().user_id, on.id);
   if (!task || task->deleted_at) return fail(ErrorCode::not_found, "Task not found");
+  if (!on.if_match.allows(task->version)) {
+    return fail(ErrorCode::precondition_failed,
+                "The task has changed since the version that If-Match names");
+  }
   return std::move(*task);
 }
 
@@ -239,7 +254,7 @@ void add_task_routes(std::vector<Route>& routes) {
   routes.push_back({get, "/api/v1/tasks/categories", Access::read,
                     read_route(parse_nothing, apply_categories, render_categories)});
   routes.push_back(
-      {get, one, Access::read, task_read_route(parse_on_task, apply_get, render_task)});
+      {get, one, Access::read, task_read_route(parse_on_task, apply_get, render_read_task)});
   routes.push_back(
       {patch, one, Access::write, write_route(parse_patch, apply_update, render_task, true)});
   routes.push_back(

@@ -33,8 +33,7 @@ std::string make_secret() {
 }
 
 Result<NewToken> parse_new_token(Exchange& exchange) {
-  if (auto checked = exchange.query().finish(); !checked) return std::unexpected(checked.error());
-  auto body = Body::parse(exchange.request());
+  auto body = Body::parse(exchange.request(), exchange.query().refusals());
   if (!body) return std::unexpected(body.error());
   NewToken token;
   token.row.name = body->required_text("name", {1, limits::token_name_max, true, false});
@@ -46,8 +45,8 @@ Result<NewToken> parse_new_token(Exchange& exchange) {
     token.row.expires_at = parse_instant(*expires_at.value);
     if (!token.row.expires_at) {
       body->refuse("expires_at", "Must be an RFC 3339 date and time with an offset, or null");
-    } else if (*token.row.expires_at <= exchange.now()) {
-      body->refuse("expires_at", "Must lie in the future");
+    } else if (*token.row.expires_at <= exchange.now() || *token.row.expires_at > latest_instant) {
+      body->refuse("expires_at", "Must lie in the future, 9999-12-31 at the latest");
     }
   }
   if (auto finished = body->finish(); !finished) return std::unexpected(finished.error());

@@ -26,8 +26,11 @@ constexpr int busy_timeout_ms = 5'000;
 }  // namespace
 
 void throw_error(sqlite3* handle, int code) {
-  const std::string text =
-      std::string(sqlite3_errstr(code)) + ": " + (handle != nullptr ? sqlite3_errmsg(handle) : "");
+  std::string text = sqlite3_errstr(code);
+  if (handle != nullptr && text != sqlite3_errmsg(handle)) {
+    text += ": ";
+    text += sqlite3_errmsg(handle);
+  }
   switch (code & 0xff) {
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:

@@ -229,7 +229,9 @@ std::vector<OrderKey> order_keys(const TaskQuery& query, const TaskPosition& p, 
       }
       break;
     case TaskSort::title:
-      keys.push_back({"title_folded", query.descending, std::string_view{p.title_folded}});
+      static_assert(sort_title_code_points == 128);
+      keys.push_back(
+          {"substr(title_folded, 1, 128)", query.descending, std::string_view{p.title_folded}});
       break;
   }
   const auto ties = tie_keys(p);

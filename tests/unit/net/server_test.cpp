@@ -209,7 +209,7 @@ class TestHandler final : public Handler {
     reply(std::move(response));
   }
 
-  Response refuse(int status, std::string_view why) override {
+  Response refuse(const Request&, int status, std::string_view why) override {
     Response response{status, {}, std::string(why), nullptr, true};
     response.with("X-Refused", "yes");
     return response;
