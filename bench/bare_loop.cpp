@@ -119,8 +119,14 @@ class Loop {
         users_(users) {
     for (User& user : users_) {
       user.id = ids_.next();
-      Statement(database_, "INSERT INTO user_state VALUES (?,0,0,0,0,zeroblob(32))")
+      const AuditHead head = keys_.seal(user.id, 0, {});
+      Statement(database_,
+                "INSERT INTO user_state (user_id, changes, living_tasks, completed_tasks, "
+                "audit_seq, audit_hash, audit_seal, audit_key_id) VALUES (?1,0,0,0,0,?2,?3,?4)")
           .blob(1, user.id.bytes)
+          .blob(2, head.hash)
+          .blob(3, head.seal)
+          .number(4, head.key_id)
           .run();
     }
   }
@@ -184,7 +190,9 @@ class Loop {
     entry_.blob(1, user.id.bytes).number(2, ++user.seq).blob(3, id.bytes).blob(4, task.bytes);
     entry_.number(5, now).number(6, keys_.signing_key_id());
     entry_.blob(7, before).blob(8, user.head).text(9, texts_.canonical).run();
-    head_.number(1, user.seq).blob(2, user.head).blob(3, user.id.bytes).run();
+    const AuditHead head = keys_.seal(user.id, user.seq, user.head);
+    head_.number(1, head.seq).blob(2, head.hash).blob(3, head.seal);
+    head_.blob(4, user.id.bytes).run();
     delete_.blob(1, event.bytes).run();
   }
 
@@ -211,7 +219,8 @@ class Loop {
                    "entity_version, action, timestamp, key_id, prev_hash, hash, canonical) "
                    "VALUES (?1,?2,?3,'task',?4,1,0,?5,?6,?7,?8,?9)"};
   Statement head_{database_,
-                  "UPDATE user_state SET audit_seq = ?1, audit_hash = ?2 WHERE user_id = ?3"};
+                  "UPDATE user_state SET audit_seq = ?1, audit_hash = ?2, audit_seal = ?3 "
+                  "WHERE user_id = ?4"};
   Statement delete_{database_, "DELETE FROM outbox WHERE id = ?1"};
 };
 
