@@ -31,7 +31,7 @@ TEST_P(Accounts, a_user_comes_back_as_it_was_written) {
   user.display_name = "Zoë 🙂";
   user.timezone = "Europe/Berlin";
   user.preferences = {false, 5, false, MissedOccurrences::skip};
-  user.recompute = RecomputeJob{true, true, "UTC", ids_.next()};
+  user.recompute = RecomputeJob{true, true, "UTC", ids_.next(), clock_.now() + hours{1}};
   user.disabled = true;
   write([&](Tx& tx) { EXPECT_TRUE(tx.insert_user(user, "zoë@example.com", "secret")); });
   read([&](ReadTx& tx) {
@@ -66,7 +66,7 @@ TEST_P(Accounts, a_profile_changes_all_but_email_and_password) {
   user.display_name = "Ann";
   user.timezone = "Asia/Tokyo";
   user.preferences.reminder_minutes_before = 1440;
-  user.recompute = RecomputeJob{false, true, "UTC", std::nullopt};
+  user.recompute = RecomputeJob{false, true, "UTC", std::nullopt, clock_.now()};
   user.disabled = true;
   write([&](Tx& tx) { tx.update_user(user); });
   read([&](ReadTx& tx) {

@@ -35,7 +35,7 @@ class Audit : public StoreTest {
     }
     write([&](Tx& tx) {
       for (const AuditEntry& entry : entries) tx.append_audit(entry);
-      tx.set_audit_head(user_id, {count, entries.back().hash});
+      tx.set_audit_head(user_id, {count, entries.back().hash, entries.back().hash, 7});
     });
     return entries;
   }
@@ -76,14 +76,18 @@ TEST_P(Audit, a_chain_begins_at_nought_and_its_head_moves) {
     EXPECT_EQ(tx.audit_head(ann_).hash, AuditHash{});
     EXPECT_EQ(tx.audit_head(ids_.next()).seq, 0);
   });
+  AuditHead head{7, entry.hash, {}, 0xfedcba98};
+  head.seal.fill(0xa5);
   write([&](Tx& tx) {
     EXPECT_EQ(tx.lock_audit_head(ann_).seq, 0);
-    tx.set_audit_head(ann_, {7, entry.hash});
+    tx.set_audit_head(ann_, head);
     EXPECT_EQ(tx.lock_audit_head(ann_).seq, 7);
     EXPECT_EQ(tx.lock_audit_head(ann_).hash, entry.hash);
   });
   read([&](ReadTx& tx) {
     EXPECT_EQ(tx.audit_head(ann_).hash, entry.hash);
+    EXPECT_EQ(tx.audit_head(ann_).seal, head.seal);
+    EXPECT_EQ(tx.audit_head(ann_).key_id, head.key_id);
     EXPECT_EQ(tx.audit_head(bob_).seq, 0);
   });
 }
@@ -187,6 +191,8 @@ TEST_P(Audit, chains_are_those_of_users_who_are_there_in_id_order) {
         users.push_back(chain.user_id);
         EXPECT_EQ(chain.head.seq, chain.user_id == bob_ ? 2 : 0);
         EXPECT_EQ(chain.head.hash, tx.audit_head(chain.user_id).hash);
+        EXPECT_EQ(chain.head.seal, tx.audit_head(chain.user_id).seal);
+        EXPECT_EQ(chain.head.key_id, tx.audit_head(chain.user_id).key_id);
       }
     }
   });
@@ -223,6 +229,10 @@ TEST_P(Audit, segments_hold_any_bytes_and_are_walked_in_order) {
     EXPECT_EQ(tx.audit_segments(ann_, 10, 10)[0].first_seq, 11);
     EXPECT_TRUE(tx.audit_segments(ann_, 25, 10).empty());
     EXPECT_TRUE(tx.audit_segments(bob_, 0, 10).empty());
+    ASSERT_TRUE(tx.newest_audit_segment(ann_));
+    EXPECT_EQ(tx.newest_audit_segment(ann_)->first_seq, 21);
+    EXPECT_EQ(tx.newest_audit_segment(ann_)->data, bytes + "21");
+    EXPECT_FALSE(tx.newest_audit_segment(bob_));
   });
   write([&](Tx& tx) {
     EXPECT_FALSE(tx.delete_audit_segment(bob_, 11));

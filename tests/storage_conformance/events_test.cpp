@@ -55,6 +55,30 @@ TEST_P(Events, events_wait_in_the_order_they_were_made) {
   EXPECT_EQ(waiting(), (std::vector{events[1].id, events[2].id}));
 }
 
+TEST_P(Events, the_waiting_events_of_a_user_and_topic_are_walked_by_id) {
+  std::vector<Uuid> expected;
+  for (int i = 0; i < 5; ++i) {
+    expected.push_back(add_event(ann_, std::to_string(i)).id);
+    add_event(ann_, "of another topic", Topic::reminders);
+    add_event(bob_, "of another user");
+  }
+  write([&](Tx& tx) { tx.retry_outbox(expected[1], 3, clock_.now() + minutes{4}); });
+  std::vector<Uuid> found;
+  read([&](ReadTx& tx) {
+    for (auto page = tx.list_outbox_of(ann_, Topic::audit, std::nullopt, 2); !page.empty();
+         page = tx.list_outbox_of(ann_, Topic::audit, found.back(), 2)) {
+      EXPECT_LE(page.size(), 2U);
+      for (const OutboxEvent& event : page) {
+        EXPECT_EQ(event.user_id, ann_);
+        EXPECT_EQ(event.topic, Topic::audit);
+        EXPECT_EQ(event.event, std::to_string(found.size()));
+        found.push_back(event.id);
+      }
+    }
+  });
+  EXPECT_EQ(found, expected) << "put off is waiting too";
+}
+
 TEST_P(Events, an_empty_outbox_has_no_depth) {
   read([&](ReadTx& tx) {
     EXPECT_EQ(tx.outbox_depth().rows, 0);

@@ -83,23 +83,12 @@ TEST_P(Reminders, a_claim_is_settled_once_and_under_its_own_id) {
   ReminderRow sent = settled(claim, ReminderState::sent);
   sent.delivered_at = clock_.now();
   sent.notification_id = ids_.next();
-  for (ReminderRow other : {sent, sent, sent, sent}) {
-    static int which = 0;
-    switch (which++) {
-      case 0:
-        other.claim_id = ids_.next();
-        break;
-      case 1:
-        other.user_id = bob_;
-        break;
-      case 2:
-        other.task_id = ids_.next();
-        break;
-      default:
-        other.due_date += minutes{1};
-    }
-    EXPECT_FALSE(settle(other)) << "another claim, user, task or due date: " << which;
-  }
+  std::vector<ReminderRow> others(4, sent);
+  others[0].claim_id = ids_.next();
+  others[1].user_id = bob_;
+  others[2].task_id = ids_.next();
+  others[3].due_date += minutes{1};
+  for (const ReminderRow& other : others) EXPECT_FALSE(settle(other));
   EXPECT_TRUE(settle(sent));
   EXPECT_FALSE(settle(sent)) << "a duplicate finds nothing to do";
   EXPECT_FALSE(settle(settled(claim, ReminderState::skipped, SkipReason::moved)));
@@ -160,6 +149,35 @@ TEST_P(Reminders, the_ledger_of_a_task_is_listed_by_due_date) {
     EXPECT_FALSE(tx.find_reminder(bob_, task_id, rows[0].due_date));
     EXPECT_FALSE(tx.find_reminder(ann_, task_id, clock_.now()));
   });
+}
+
+TEST_P(Reminders, the_row_of_an_all_day_date_follows_its_instant) {
+  const Instant from = clock_.now();
+  const Instant to = from + hours{6};
+  const auto rows_of = [&](const Uuid& task_id) {
+    return read([&](ReadTx& tx) { return tx.list_reminders(ann_, task_id); });
+  };
+  const ReminderRow sent = new_claim(ann_, ids_.next(), from);
+  const ReminderRow pending = new_claim(ann_, ids_.next(), from);
+  const ReminderRow blocked = new_claim(ann_, ids_.next(), from);
+  const ReminderRow in_the_way = new_claim(ann_, blocked.task_id, to);
+  write([&](Tx& tx) {
+    for (const ReminderRow& row : {sent, pending, blocked, in_the_way}) tx.claim_reminder(row);
+  });
+  EXPECT_TRUE(settle(settled(sent, ReminderState::sent)));
+  EXPECT_TRUE(settle(settled(blocked, ReminderState::sent)));
+  write([&](Tx& tx) {
+    tx.move_reminder(bob_, sent.task_id, from, to);
+    EXPECT_TRUE(tx.find_reminder(ann_, sent.task_id, from)) << "it is not Bob's";
+    for (const ReminderRow& row : {sent, pending, blocked})
+      tx.move_reminder(ann_, row.task_id, from, to);
+  });
+  ASSERT_EQ(rows_of(sent.task_id).size(), 1U);
+  EXPECT_EQ(rows_of(sent.task_id)[0].due_date, to);
+  EXPECT_EQ(rows_of(sent.task_id)[0].id, sent.id);
+  EXPECT_EQ(rows_of(pending.task_id)[0].due_date, from) << "its event names the old instant";
+  ASSERT_EQ(rows_of(blocked.task_id).size(), 2U);
+  EXPECT_EQ(rows_of(blocked.task_id)[0].state, ReminderState::sent) << "where one stands, it stays";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Reminders, databases(), name_of);
