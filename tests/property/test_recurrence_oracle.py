@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 UTC = datetime.timezone.utc
 DAY = datetime.timedelta(days=1)
 END_OF_DAY = datetime.time(23, 59, 59)
+LAST = datetime.datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 CASES = int(os.environ.get("RECURRENCE_CASES") or 120_000)
 # Half-hour and two-hour changes, changes at midnight, days that were left out, winter as the
 # exception, changes that the moon decides.
@@ -107,7 +108,11 @@ class Case:
         self.day, self.time = day, time  # without a time: all day
 
     def answer(self, day: datetime.date | None) -> Due | None:
-        at = day and instant(day, self.time or END_OF_DAY, self.zone)
+        if day is None:
+            return None
+        at = instant(day, self.time or END_OF_DAY, self.zone)
+        if at is None and self.time is None:
+            at = LAST  # the last day ends everywhere with the last instant there is
         return (at, day) if at else None
 
     def due(self, step: int) -> Due | None:

@@ -78,6 +78,13 @@ TEST(TextTest, shortens_by_code_points_and_says_so) {
   EXPECT_EQ(count_code_points(shorten(std::string(300, 'x'), 100)), 100U);
 }
 
+TEST(TextTest, takes_whole_code_points_from_the_beginning) {
+  EXPECT_EQ(first_code_points("Größe", 3), "Grö");
+  EXPECT_EQ(first_code_points("😀😀", 1), "😀");
+  EXPECT_EQ(first_code_points("milk", 9), "milk");
+  EXPECT_EQ(first_code_points("milk", 0), "");
+}
+
 TEST(TextTest, writes_hex_in_lower_case) {
   EXPECT_EQ(to_hex(std::string_view("\x00\xFF\x1a", 3)), "00ff1a");
 }

@@ -107,6 +107,29 @@ TEST(AuditKeysTest, the_first_key_signs_and_all_verify) {
   EXPECT_FALSE(before.hash_with(after.signing_key_id(), {}, canonical));
 }
 
+TEST(AuditKeysTest, a_head_is_sealed_for_its_user_its_place_and_its_hash) {
+  const AuditKeys keys({first_key});
+  const Uuid user = entry().user_id;
+  const AuditHead head = keys.seal(user, 3, keys.sign({}, canonical));
+  EXPECT_EQ(head.seq, 3);
+  EXPECT_EQ(head.key_id, keys.signing_key_id());
+  EXPECT_EQ(keys.is_sealed(user, head), true);
+  EXPECT_EQ(keys.is_sealed(entry().id, head), false);
+  const auto changed = [&](auto change) {
+    AuditHead damaged = head;
+    change(damaged);
+    return keys.is_sealed(user, damaged);
+  };
+  EXPECT_EQ(changed([](AuditHead& h) { h.seq = 2; }), false);
+  EXPECT_EQ(changed([](AuditHead& h) { h.hash[0] ^= 1; }), false);
+  EXPECT_EQ(changed([](AuditHead& h) { h.seal[31] ^= 1; }), false);
+  EXPECT_EQ(changed([](AuditHead& h) { h.key_id ^= 1; }), std::nullopt);
+  EXPECT_EQ(AuditKeys({second_key, first_key}).is_sealed(user, head), true);
+  EXPECT_EQ(AuditKeys({second_key}).is_sealed(user, head), std::nullopt);
+  // A link of the chain is no seal, nor a seal a link.
+  EXPECT_EQ(changed([&](AuditHead& h) { h.seal = keys.sign(h.hash, canonical); }), false);
+}
+
 TEST(AuditEntryTest, is_answered_as_it_was_hashed_with_the_hashes_behind) {
   AuditEntry answered = entry();
   answered.hash.fill(0xab);

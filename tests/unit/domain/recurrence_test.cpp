@@ -152,6 +152,15 @@ TEST(RecurrenceTest, an_all_day_task_is_due_at_the_last_second_of_its_day_there)
             at("2026-02-10T23:59:59Z"));
 }
 
+TEST(RecurrenceTest, the_last_day_ends_everywhere_with_the_last_instant) {
+  const Date last_day = parse_date("9999-12-31").value();
+  EXPECT_EQ(due_on(last_day, zone("America/New_York")).at, latest_instant);
+  EXPECT_EQ(due_on(last_day, TimeZone::utc()).at, at("9999-12-31T23:59:59Z"));
+  const Due there = in_zone(due_on(last_day, TimeZone::utc()), daily, zone("Pacific/Honolulu"));
+  EXPECT_EQ(there.at, latest_instant);
+  EXPECT_EQ(there.on, last_day);
+}
+
 TEST(RecurrenceTest, each_next_date_has_the_anchor_and_one_step_more) {
   const Due first = due_at(at("2026-01-31T09:00:00Z"), TimeZone::utc());
   const auto second = then_of(monthly, first, TimeZone::utc());
@@ -274,6 +283,13 @@ TEST(RecurrenceTest, due_dates_move_with_the_wall_clock_where_that_is_asked) {
   const Due same_day = shifted_to_zone(day, daily, zone("Europe/Berlin"));
   EXPECT_EQ(same_day.on, day.on);
   EXPECT_EQ(same_day.at, at("2026-02-10T22:59:59Z"));
+}
+
+TEST(RecurrenceTest, at_the_ends_of_time_a_shift_keeps_the_instant) {
+  const Due first = due_at(earliest_instant, TimeZone::utc());
+  EXPECT_EQ(shifted_to_zone(first, daily, zone("Asia/Tokyo")).at, earliest_instant);
+  const Due last = due_at(latest_instant, TimeZone::utc());
+  EXPECT_EQ(shifted_to_zone(last, daily, zone("America/New_York")).at, latest_instant);
 }
 
 TEST(RecurrenceTest, a_shift_of_zone_keeps_the_month_end) {

@@ -55,13 +55,20 @@ TEST(BodyTest, must_be_json_and_say_so) {
   }
   for (const char* type :
        {"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx",
-        "application/json; charset=iso-8859-1", "multipart/form-data", "json", "text/json",
-        "application/json, text/plain"}) {
+        "application/json; charset=iso-8859-1", "application/json; v=1; charset=latin1",
+        "multipart/form-data", "json", "text/json", "application/json, text/plain"}) {
     EXPECT_EQ(code_of("{}", type), ErrorCode::unsupported_media) << type;
   }
-  net::Request untyped = json_request("{}");
-  untyped.fields.clear();
-  EXPECT_EQ(Body::parse(untyped).error().code, ErrorCode::unsupported_media);
+  EXPECT_TRUE(Body::parse(json_request("{}", "application/json; v=1; charset=utf-8")));
+  const auto code_with = [](std::vector<net::Field> fields) {
+    net::Request request = json_request("{}");
+    request.fields = std::move(fields);
+    return Body::parse(request).error().code;
+  };
+  const net::Field json{"Content-Type", "application/json"};
+  EXPECT_EQ(code_with({}), ErrorCode::unsupported_media);
+  EXPECT_EQ(code_with({json, json}), ErrorCode::unsupported_media);
+  EXPECT_EQ(code_with({json, {"Content-Encoding", "gzip"}}), ErrorCode::unsupported_media);
 }
 
 TEST(BodyTest, malformed_json_is_told_from_json_of_the_wrong_kind) {
@@ -82,6 +89,12 @@ TEST(BodyTest, names_everything_wrong_at_once) {
   body.integer("limit", 1, 500);
   body.word("word", {"a", "b"}, true);
   EXPECT_EQ(refused_fields(body), "title name done limit word color extra");
+}
+
+TEST(BodyTest, tells_the_querys_mistakes_with_its_own) {
+  auto body = Body::parse(json_request(R"({"extra":1})"), {{"dry_run", "Must be true or false"}});
+  ASSERT_TRUE(body);
+  EXPECT_EQ(refused_fields(*body), "dry_run extra");
 }
 
 TEST(BodyTest, an_absent_member_is_not_a_null_one) {
@@ -215,6 +228,27 @@ TEST(TaskInputTest, a_series_needs_a_due_date) {
   EXPECT_EQ(bad_task(R"({"recurrence_rule":"daily"})", TaskBody::patch), "");
 }
 
+TEST(TaskInputTest, weekdays_are_for_weekly_tasks) {
+  const auto with_rule = [](const std::string& rule) {
+    return bad_task(R"({"title":"x","due_date":"2026-02-10","recurrence_weekdays":["mo"])" + rule +
+                    "}");
+  };
+  EXPECT_EQ(with_rule(R"(,"recurrence_rule":"weekly")"), "");
+  EXPECT_EQ(with_rule(R"(,"recurrence_rule":"daily")"), "recurrence_weekdays");
+  EXPECT_EQ(with_rule(""), "recurrence_weekdays");
+  EXPECT_EQ(with_rule(R"(,"recurrence_rule":"hourly")"), "recurrence_rule");
+}
+
+TEST(TaskInputTest, an_instant_lies_between_1970_and_9999) {
+  const auto due = [](const std::string& text) {
+    return bad_task(R"({"title":"x","due_date":")" + text + R"("})");
+  };
+  EXPECT_EQ(due("1970-01-01T00:00:00Z"), "");
+  EXPECT_EQ(due("9999-12-31T23:59:59.999Z"), "");
+  EXPECT_EQ(due("1970-01-01T00:00:00+00:01"), "due_date");
+  EXPECT_EQ(due("9999-12-31T23:59:59-00:01"), "due_date");
+}
+
 TEST(TaskInputTest, a_patch_needs_nothing_and_clears_with_null) {
   EXPECT_EQ(bad_task("{}", TaskBody::patch), "");
   const auto input =
@@ -266,10 +300,22 @@ TEST(IfMatchTest, names_versions_or_any) {
   const auto none = parse({{"If-Match", ""}});
   EXPECT_TRUE(none.given);
   EXPECT_TRUE(none.versions.empty());
+  // Tags are compared as texts.
+  EXPECT_TRUE(parse({{"If-Match", "\"007\", \"+7\", \"7 \""}}).versions.empty());
   Task task;
   task.version = 7;
   EXPECT_EQ(task_etag(task), "\"7\"");
   EXPECT_EQ(parse({{"If-Match", "\"7\""}}).versions, std::vector<std::int64_t>{7});
+}
+
+TEST(IfNoneMatchTest, compares_weakly_and_takes_lists) {
+  for (const char* header : {"\"7\"", "W/\"7\"", "*", "\"6\", \"7\"", " \"6\" , W/\"7\" "}) {
+    EXPECT_TRUE(none_match_names(header, "\"7\"")) << header;
+  }
+  EXPECT_TRUE(none_match_names("\"a\"", "W/\"a\""));
+  for (const char* header : {"", "7", "\"6\"", "\"77\"", "W/\"6\",", "w/\"7\""}) {
+    EXPECT_FALSE(none_match_names(header, "\"7\"")) << header;
+  }
 }
 
 // --- refusals ---
@@ -315,6 +361,17 @@ TEST(ProblemTest, failing_members_are_listed_with_their_reasons) {
             R"({"type":"about:blank","title":"Unprocessable Content","status":422,)"
             R"("detail":"Validation failed","errors":[{"field":"title","message":"Is required"},)"
             R"({"field":"q\"","message":"No"}],"request_id":"r"})");
+}
+
+TEST(ProblemTest, an_answer_stays_small_however_much_was_wrong) {
+  Error error{ErrorCode::invalid, "Validation failed", {}, 0};
+  for (int i = 0; i < 5'000; ++i) error.fields.push_back({std::string(10'000, 'x'), "No"});
+  const auto response = problem(error, "r");
+  EXPECT_LT(response.body.size(), 20'000U);
+  const auto body = boost::json::parse(response.body);
+  const auto& errors = body.at("errors").as_array();
+  EXPECT_EQ(errors.size(), 101U);
+  EXPECT_EQ(errors.back().at("message").as_string(), "And 4900 more");
 }
 
 TEST(ProblemTest, a_limit_says_when_to_come_back) {

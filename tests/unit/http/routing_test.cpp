@@ -148,6 +148,12 @@ TEST(QueryTest, refuses_unknown_names_and_names_given_twice) {
   EXPECT_EQ(fields_of(query->finish()), "q other Q");
 }
 
+TEST(QueryTest, hands_its_mistakes_over_once) {
+  auto query = Query::parse("scope=all&other=1");
+  query->word("scope", {"this"});
+  EXPECT_EQ(query->refusals().size(), 2U);
+}
+
 TEST(QueryTest, refuses_broken_encodings) {
   for (const char* text : {"q=%", "q=%4", "q=%zz", "q=%4g", "q=%FF", "q=%C3", "q=%C0%80",
                            "q=%ED%A0%80", "q=a%00b", "%=1", "q=\xFF", "%00=1"}) {
