@@ -8,7 +8,10 @@ import pytest
 
 from harness.server import eventually
 
-MEMBERS = ("id user_id seq entity_type entity_id entity_version action before_value after_value timestamp metadata hash prev_hash").split()
+MEMBERS = (
+    "id user_id seq entity_type entity_id entity_version action before_value after_value "
+    "timestamp metadata hash prev_hash"
+).split()
 
 
 def verify(user) -> dict:
@@ -27,29 +30,58 @@ def test_every_change_of_a_task_has_one_entry(user):
     assert sorted(entries[0]) == sorted(MEMBERS)
     assert [entry["seq"] for entry in entries] == list(range(len(entries), 0, -1))
     of_task = [entry for entry in entries[::-1] if entry["entity_id"] == task["id"]]
-    assert [(entry["action"], entry["entity_version"], entry["metadata"].get("op")) for entry in of_task] == [
-        ("create", 1, None), ("update", 2, None), ("complete", 3, None), ("update", 4, "reopen"), ("delete", 5, None), ("update", 6, "restore")]
+    assert [
+        (entry["action"], entry["entity_version"], entry["metadata"].get("op")) for entry in of_task
+    ] == [
+        ("create", 1, None),
+        ("update", 2, None),
+        ("complete", 3, None),
+        ("update", 4, "reopen"),
+        ("delete", 5, None),
+        ("update", 6, "restore"),
+    ]
     assert of_task[0]["before_value"] is None and of_task[0]["after_value"] == task
-    assert of_task[1]["before_value"] == {"title": "Rent", "priority": None} and of_task[1]["after_value"] == {"title": "Pay rent", "priority": "high"}
+    assert of_task[1]["before_value"] == {"title": "Rent", "priority": None} and of_task[1][
+        "after_value"
+    ] == {"title": "Pay rent", "priority": "high"}
     assert set(of_task[2]["after_value"]) == {"completed", "completed_at"}
     assert of_task[4]["before_value"]["title"] == "Pay rent" and of_task[4]["after_value"] is None
     of_next = [entry for entry in entries[::-1] if entry["entity_id"] == following["id"]]
-    assert [(entry["action"], entry["metadata"]["actor"]) for entry in of_next] == [("create", "system"), ("delete", "web")]
+    assert [(entry["action"], entry["metadata"]["actor"]) for entry in of_next] == [
+        ("create", "system"),
+        ("delete", "web"),
+    ]
     for older, newer in zip(entries[::-1], entries[::-1][1:]):
         assert newer["prev_hash"] == older["hash"]
     assert entries[-1]["prev_hash"] == "0" * 64
     answer = verify(user)
-    assert answer["verified"] and answer["entries"] == len(entries) and answer["head"] == entries[0]["hash"] and answer["first_bad_seq"] is None
+    assert (
+        answer["verified"]
+        and answer["entries"] == len(entries)
+        and answer["head"] == entries[0]["hash"]
+        and answer["first_bad_seq"] is None
+    )
 
 
 def test_an_entry_tells_the_request_that_caused_it(user):
-    task = user.post("/tasks", {"title": "Traced"}, headers={"X-Request-Id": "my-request-7"}).expect(201)
+    task = user.post(
+        "/tasks", {"title": "Traced"}, headers={"X-Request-Id": "my-request-7"}
+    ).expect(201)
     assert task.header("X-Request-Id") == "my-request-7"
     entry = user.audit(f"?entity_id={task.json()['id']}")[0]
     assert entry["metadata"] == {"actor": "web", "request_id": "my-request-7"}
-    following = user.post(f"/tasks/{user.task(due_date='2031-01-01', recurrence_rule='daily')['id']}/complete",
-                          headers={"X-Request-Id": "my-request-8"}).expect(200).json()["next_occurrence"]
-    assert user.audit(f"?entity_id={following['id']}")[0]["metadata"] == {"actor": "system", "request_id": "my-request-8"}
+    following = (
+        user.post(
+            f"/tasks/{user.task(due_date='2031-01-01', recurrence_rule='daily')['id']}/complete",
+            headers={"X-Request-Id": "my-request-8"},
+        )
+        .expect(200)
+        .json()["next_occurrence"]
+    )
+    assert user.audit(f"?entity_id={following['id']}")[0]["metadata"] == {
+        "actor": "system",
+        "request_id": "my-request-8",
+    }
 
 
 def test_filters_and_pages(user):
@@ -58,7 +90,9 @@ def test_filters_and_pages(user):
     user.delete(f"/tasks/{tasks[1]['id']}").expect(204)
     everything = user.audit()
     assert user.audit("?action=delete") == [e for e in everything if e["action"] == "delete"]
-    assert user.audit(f"?entity_type=task&entity_id={tasks[0]['id']}") == [e for e in everything if e["entity_id"] == tasks[0]["id"]]
+    assert user.audit(f"?entity_type=task&entity_id={tasks[0]['id']}") == [
+        e for e in everything if e["entity_id"] == tasks[0]["id"]
+    ]
     assert user.audit("?entity_type=note") == []
     moment = everything[3]["timestamp"]
     assert user.audit(f"?from_date={moment}") == [e for e in everything if e["timestamp"] >= moment]
@@ -72,8 +106,14 @@ def test_filters_and_pages(user):
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert found == everything and user.audit("?limit=2&offset=3") == everything[3:5]
-    for query, fields in (("limit=101", ["limit"]), ("action=destroy", ["action"]), ("entity_id=5", ["entity_id"]), ("from_date=x", ["from_date"]),
-                          ("cursor=zz", ["cursor"]), ("offset=-1&more=1", ["more", "offset"])):
+    for query, fields in (
+        ("limit=101", ["limit"]),
+        ("action=destroy", ["action"]),
+        ("entity_id=5", ["entity_id"]),
+        ("from_date=x", ["from_date"]),
+        ("cursor=zz", ["cursor"]),
+        ("offset=-1&more=1", ["more", "offset"]),
+    ):
         assert user.get(f"/audit?{query}").expect(422).fields() == fields
 
 
@@ -81,7 +121,11 @@ def test_the_history_of_a_task_outlives_it(server, user):
     task = user.task()
     user.delete(f"/tasks/{task['id']}").expect(204)
     history = user.get(f"/audit/task/{task['id']}").expect(200).json()
-    assert history["task_id"] == task["id"] and [entry["action"] for entry in history["entries"]] == ["delete", "create"] and history["next_cursor"] is None
+    assert (
+        history["task_id"] == task["id"]
+        and [entry["action"] for entry in history["entries"]] == ["delete", "create"]
+        and history["next_cursor"] is None
+    )
     user.get(f"/audit/task/{uuid.uuid4()}").expect(404)
     server.user().get(f"/audit/task/{task['id']}").expect(404)
 
@@ -94,15 +138,21 @@ def tamper(server, *statements) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("statement, bad_seq", [
-    ("UPDATE audit_entries SET canonical = replace(canonical, 'T2', 'X2') WHERE seq = 3", 3),
-    ("UPDATE audit_entries SET action = 1 WHERE seq = 4", 4),
-    ("UPDATE audit_entries SET timestamp = timestamp + 1 WHERE seq = 2", 2),
-    ("DELETE FROM audit_entries WHERE seq = 3", 3),
-    ("DELETE FROM audit_entries WHERE seq = 6", 6),
-    ("DELETE FROM audit_entries WHERE seq = 1", 1),
-    ("UPDATE audit_entries SET seq = CASE seq WHEN 2 THEN 30 WHEN 3 THEN 2 END WHERE seq IN (2, 3)", 2),
-])
+@pytest.mark.parametrize(
+    "statement, bad_seq",
+    [
+        ("UPDATE audit_entries SET canonical = replace(canonical, 'T2', 'X2') WHERE seq = 3", 3),
+        ("UPDATE audit_entries SET action = 1 WHERE seq = 4", 4),
+        ("UPDATE audit_entries SET timestamp = timestamp + 1 WHERE seq = 2", 2),
+        ("DELETE FROM audit_entries WHERE seq = 3", 3),
+        ("DELETE FROM audit_entries WHERE seq = 6", 6),
+        ("DELETE FROM audit_entries WHERE seq = 1", 1),
+        (
+            "UPDATE audit_entries SET seq = CASE seq WHEN 2 THEN 30 ELSE 2 END WHERE seq IN (2, 3)",
+            2,
+        ),
+    ],
+)
 def test_any_tampering_is_found(start, statement, bad_seq):
     server = start()
     user = server.user()
@@ -145,14 +195,27 @@ class Copy:
         return rows
 
     def head(self) -> dict:
-        names = [row[1] for row in self.execute("PRAGMA table_info(user_state)")
-                 if row[1].startswith("audit_")]
-        return dict(zip(names, self.execute(f"SELECT {', '.join(names)} FROM user_state WHERE user_id = ?", self.user_id)[0]))
+        names = [
+            row[1]
+            for row in self.execute("PRAGMA table_info(user_state)")
+            if row[1].startswith("audit_")
+        ]
+        columns = ", ".join(names)
+        query = f"SELECT {columns} FROM user_state WHERE user_id = ?"
+        return dict(zip(names, self.execute(query, self.user_id)[0]))
 
     def cut(self, head: dict) -> None:
         """The chain ends with `head` again."""
-        self.execute("DELETE FROM audit_entries WHERE user_id = ? AND seq > ?", self.user_id, head["audit_seq"])
-        self.execute(f"UPDATE user_state SET {', '.join(f'{name} = ?' for name in head)} WHERE user_id = ?", *head.values(), self.user_id)
+        self.execute(
+            "DELETE FROM audit_entries WHERE user_id = ? AND seq > ?",
+            self.user_id,
+            head["audit_seq"],
+        )
+        self.execute(
+            f"UPDATE user_state SET {', '.join(f'{name} = ?' for name in head)} WHERE user_id = ?",
+            *head.values(),
+            self.user_id,
+        )
 
 
 def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
@@ -163,7 +226,9 @@ def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
     user.delete(f"/tasks/{gone['id']}").expect(204)
     server.stop()
     copy = Copy(server, user)
-    (last_hash,), = copy.execute("SELECT hash FROM audit_entries WHERE user_id = ? AND seq = 1", copy.user_id)
+    ((last_hash,),) = copy.execute(
+        "SELECT hash FROM audit_entries WHERE user_id = ? AND seq = 1", copy.user_id
+    )
     copy.cut({**copy.head(), "audit_seq": 1, "audit_hash": last_hash})
     copy.execute("DELETE FROM tasks WHERE id = ?", bytes.fromhex(gone["id"].replace("-", "")))
     done = server.run("audit", "verify", check=False)
@@ -180,8 +245,8 @@ def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
 
 @pytest.fixture
 def lossy(start):
-    """A task of version 4 changed an hour ago, whose last two events were lost: the chain ends with the
-    entry of version 2, as a sound head says."""
+    """A task of version 4, changed an hour ago, whose last two events were lost: the chain ends
+    with the entry of version 2, as a sound head says."""
     server = start()
     user = server.user()
     task = user.task("First")
@@ -199,14 +264,35 @@ def lossy(start):
     return server, user, task, copy
 
 
-def wait_in_outbox(copy, entity_id: str, version: int, topic: int = 0) -> None:
+def wait_in_outbox(copy, entity_id: str, version: int) -> None:
     """An event whose turn does not come within this test."""
-    event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "todo-backend", "type": "todo.task.updated",
-             "data": {"schema_version": "1.0", "event_type": "task.updated", "timestamp": "2031-01-01T00:00:00Z",
-                      "user_id": str(uuid.UUID(bytes=copy.user_id)), "entity_type": "task", "entity_id": entity_id,
-                      "entity_version": version, "action": "update", "before": {}, "after": {}, "metadata": {"actor": "web"}}}
-    copy.execute("INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) VALUES (?, ?, ?, ?, 1, ?)",
-                 uuid.UUID(event["id"]).bytes, topic, copy.user_id, json.dumps(event), int((time.time() + 240) * 1000))
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "todo-backend",
+        "type": "todo.task.updated",
+        "data": {
+            "schema_version": "1.0",
+            "event_type": "task.updated",
+            "timestamp": "2031-01-01T00:00:00Z",
+            "user_id": str(uuid.UUID(bytes=copy.user_id)),
+            "entity_type": "task",
+            "entity_id": entity_id,
+            "entity_version": version,
+            "action": "update",
+            "before": {},
+            "after": {},
+            "metadata": {"actor": "web"},
+        },
+    }
+    copy.execute(
+        "INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) "
+        "VALUES (?, 0, ?, ?, 1, ?)",
+        uuid.UUID(event["id"]).bytes,
+        copy.user_id,
+        json.dumps(event),
+        int((time.time() + 240) * 1000),
+    )
 
 
 def test_a_lost_version_is_found_whatever_else_waits(lossy):
@@ -264,7 +350,11 @@ def test_old_entries_are_archived_and_the_chain_holds_across(start):
     assert answer["verified"] and answer["entries"] == 3
     assert "verified: 1 chain, 3 entries" in server.run("audit", "verify").stdout
     # The export has all of it.
-    assert [json.loads(line)["data"]["seq"] for line in user.get("/auth/me/export").text.splitlines() if '"type":"audit_entry"' in line] == [1, 2, 3]
+    assert [
+        json.loads(line)["data"]["seq"]
+        for line in user.get("/auth/me/export").text.splitlines()
+        if '"type":"audit_entry"' in line
+    ] == [1, 2, 3]
     server.run("audit", "export", "--output", str(server.folder / "export"))
     lines = (server.folder / "export" / f"audit-{user.id}.ndjson").read_text().splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]
@@ -277,7 +367,9 @@ def test_the_daily_line_publishes_the_heads(start):
     user = server.user()
     user.task()
     server.restart()
-    line = eventually(lambda: next((json.loads(line) for line in server.log if '"audit heads"' in line), None))
+    line = eventually(
+        lambda: next((json.loads(line) for line in server.log if '"audit heads"' in line), None)
+    )
     user.login()
     assert line["heads"] == f"{user.id}:1:{verify(user)['head']}"
 
@@ -289,5 +381,9 @@ def test_an_archived_segment_that_was_changed_is_found(start):
     server.set_clock_offset(91 * 86400)
     server.run("audit", "archive")
     server.stop()
-    tamper(server, "UPDATE audit_segments SET data = CAST(substr(data, 1, length(data) - 2) || x'0000' AS BLOB)")
+    tamper(
+        server,
+        "UPDATE audit_segments SET data = "
+        "CAST(substr(data, 1, length(data) - 2) || x'0000' AS BLOB)",
+    )
     assert server.run("audit", "verify", check=False).returncode == 1

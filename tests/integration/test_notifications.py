@@ -6,13 +6,18 @@ from harness.server import eventually
 
 
 def soon(server) -> str:
-    return (datetime.datetime.fromtimestamp(server.now(), datetime.timezone.utc) + datetime.timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        datetime.datetime.fromtimestamp(server.now(), datetime.timezone.utc)
+        + datetime.timedelta(minutes=30)
+    ).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def told(server, user, count: int) -> list:
     for number in range(count):
         user.task(f"Task {number}", due_date=soon(server))
-    return eventually(lambda: len(user.notifications("?limit=100")) >= count and user.notifications("?limit=100"))
+    return eventually(
+        lambda: len(user.notifications("?limit=100")) >= count and user.notifications("?limit=100")
+    )
 
 
 def unread(user) -> int:
@@ -21,8 +26,23 @@ def unread(user) -> int:
 
 def test_they_are_listed_newest_first_with_their_counts(server, user):
     notifications = told(server, user, 3)
-    assert list(notifications[0]) == ["id", "user_id", "type", "title", "message", "data", "task_id", "read", "read_at", "created_at", "archived_at"]
-    assert ["Task 2" in notifications[0]["title"], "Task 0" in notifications[2]["title"]] == [True, True]
+    assert list(notifications[0]) == [
+        "id",
+        "user_id",
+        "type",
+        "title",
+        "message",
+        "data",
+        "task_id",
+        "read",
+        "read_at",
+        "created_at",
+        "archived_at",
+    ]
+    assert ["Task 2" in notifications[0]["title"], "Task 0" in notifications[2]["title"]] == [
+        True,
+        True,
+    ]
     page = user.get("/notifications").expect(200).json()
     assert page["unread_count"] == page["total"] == 3 and page["next_cursor"] is None
     assert unread(user) == 3
@@ -40,7 +60,11 @@ def test_pages_go_by_cursor_or_offset(server, user):
     assert found == everything
     assert user.notifications("?limit=2&offset=3") == everything[3:]
     assert user.get("/notifications?limit=101").expect(422).fields() == ["limit"]
-    assert user.get("/notifications?offset=10001&archived=maybe&x=1").expect(422).fields() == ["archived", "offset", "x"]
+    assert user.get("/notifications?offset=10001&archived=maybe&x=1").expect(422).fields() == [
+        "archived",
+        "offset",
+        "x",
+    ]
     assert user.get("/notifications?cursor=nonsense").expect(422).fields() == ["cursor"]
 
 
@@ -50,7 +74,10 @@ def test_reading_one_and_all(server, user):
     assert read["read"] and read["read_at"]
     assert user.post(f"/notifications/{second['id']}/read").expect(200).json() == read
     assert unread(user) == 2
-    assert [each["id"] for each in user.notifications("?unread_only=true")] == [first["id"], third["id"]]
+    assert [each["id"] for each in user.notifications("?unread_only=true")] == [
+        first["id"],
+        third["id"],
+    ]
     assert user.post("/notifications/mark-all-read").expect(200).json() == {"updated_count": 2}
     assert user.post("/notifications/mark-all-read").expect(200).json() == {"updated_count": 0}
     assert unread(user) == 0 and len(user.notifications()) == 3
@@ -73,7 +100,11 @@ def test_after_thirty_days_they_are_archived_and_after_ninety_gone(timed):
     timed.set_clock_offset(31 * 86400)
     user.login()
     page = user.get("/notifications").expect(200).json()
-    assert page["notifications"] == [] and page["unread_count"] == page["total"] == 0 and unread(user) == 0
+    assert (
+        page["notifications"] == []
+        and page["unread_count"] == page["total"] == 0
+        and unread(user) == 0
+    )
     archived = user.notifications("?archived=true")
     assert len(archived) == 2 and all(each["archived_at"] for each in archived)
     timed.set_clock_offset(91 * 86400)
@@ -85,5 +116,9 @@ def test_after_thirty_days_they_are_archived_and_after_ninety_gone(timed):
 def test_a_long_title_is_shortened(server, user):
     user.task("x" * 200, due_date=soon(server))
     reminder = eventually(user.notifications)[0]
-    assert len(reminder["title"]) == 100 and reminder["title"].endswith("…") and len(reminder["message"]) <= 500
+    assert (
+        len(reminder["title"]) == 100
+        and reminder["title"].endswith("…")
+        and len(reminder["message"]) <= 500
+    )
     assert reminder["data"]["task_title"] == "x" * 200

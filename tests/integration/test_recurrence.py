@@ -21,13 +21,31 @@ def walk(user, task, steps):
 
 @pytest.mark.smoke
 def test_completing_makes_the_next_occurrence_with_everything_copied(user):
-    task = user.task("Rent", description="to Ann", due_date="2031-01-31T09:00:00Z", priority="high", category="finance",
-                     recurrence_rule="monthly")
+    task = user.task(
+        "Rent",
+        description="to Ann",
+        due_date="2031-01-31T09:00:00Z",
+        priority="high",
+        category="finance",
+        recurrence_rule="monthly",
+    )
     done = user.complete(task)
     following = done["next_occurrence"]
     assert following["id"] != task["id"] and following["due_date"] == "2031-02-28T09:00:00Z"
-    assert following["parent_task_id"] == task["id"] and following["series_id"] == task["series_id"] and following["occurrence"] == 2
-    for name in ("title", "description", "priority", "category", "recurrence_rule", "recurrence_interval", "recurrence_from"):
+    assert (
+        following["parent_task_id"] == task["id"]
+        and following["series_id"] == task["series_id"]
+        and following["occurrence"] == 2
+    )
+    for name in (
+        "title",
+        "description",
+        "priority",
+        "category",
+        "recurrence_rule",
+        "recurrence_interval",
+        "recurrence_from",
+    ):
         assert following[name] == task[name]
     assert following["completed"] is False and following["version"] == 1
     assert user.read(following) == following
@@ -36,34 +54,65 @@ def test_completing_makes_the_next_occurrence_with_everything_copied(user):
 
 def test_month_ends_come_back_after_february(user):
     task = user.task(due_date="2031-01-31T09:00:00Z", recurrence_rule="monthly")
-    assert walk(user, task, 4) == ["2031-02-28T09:00:00Z", "2031-03-31T09:00:00Z", "2031-04-30T09:00:00Z", "2031-05-31T09:00:00Z"]
+    assert walk(user, task, 4) == [
+        "2031-02-28T09:00:00Z",
+        "2031-03-31T09:00:00Z",
+        "2031-04-30T09:00:00Z",
+        "2031-05-31T09:00:00Z",
+    ]
 
 
 def test_the_leap_day_comes_back_every_four_years(user):
     task = user.task(due_date="2032-02-29", recurrence_rule="yearly")
-    assert [date[:10] for date in walk(user, task, 5)] == ["2033-02-28", "2034-02-28", "2035-02-28", "2036-02-29", "2037-02-28"]
+    assert [date[:10] for date in walk(user, task, 5)] == [
+        "2033-02-28",
+        "2034-02-28",
+        "2035-02-28",
+        "2036-02-29",
+        "2037-02-28",
+    ]
 
 
-@pytest.mark.parametrize("rule, interval, expected", [
-    ("daily", 1, ["2031-01-02", "2031-01-03"]), ("daily", 400, ["2032-02-05", "2033-03-11"]),
-    ("weekly", 2, ["2031-01-15", "2031-01-29"]), ("monthly", 3, ["2031-04-01", "2031-07-01"]),
-    ("yearly", 10, ["2041-01-01", "2051-01-01"]),
-])
+@pytest.mark.parametrize(
+    "rule, interval, expected",
+    [
+        ("daily", 1, ["2031-01-02", "2031-01-03"]),
+        ("daily", 400, ["2032-02-05", "2033-03-11"]),
+        ("weekly", 2, ["2031-01-15", "2031-01-29"]),
+        ("monthly", 3, ["2031-04-01", "2031-07-01"]),
+        ("yearly", 10, ["2041-01-01", "2051-01-01"]),
+    ],
+)
 def test_intervals_count_in_units_of_the_rule(user, rule, interval, expected):
-    task = user.task(due_date="2031-01-01T12:00:00Z", recurrence_rule=rule, recurrence_interval=interval)
+    task = user.task(
+        due_date="2031-01-01T12:00:00Z", recurrence_rule=rule, recurrence_interval=interval
+    )
     assert [date[:10] for date in user.occurrences(task, 2)] == expected
 
 
 def test_weekdays_are_the_days_of_every_nth_week(user):
     # 2031-01-01 is a Wednesday.
-    task = user.task(due_date="2031-01-01T08:00:00Z", recurrence_rule="weekly", recurrence_interval=2, recurrence_weekdays=["mo", "we", "fr"])
-    assert [date[:10] for date in user.occurrences(task, 6)] == \
-        ["2031-01-03", "2031-01-13", "2031-01-15", "2031-01-17", "2031-01-27", "2031-01-29"]
+    task = user.task(
+        due_date="2031-01-01T08:00:00Z",
+        recurrence_rule="weekly",
+        recurrence_interval=2,
+        recurrence_weekdays=["mo", "we", "fr"],
+    )
+    assert [date[:10] for date in user.occurrences(task, 6)] == [
+        "2031-01-03",
+        "2031-01-13",
+        "2031-01-15",
+        "2031-01-17",
+        "2031-01-27",
+        "2031-01-29",
+    ]
     assert [date[:10] for date in walk(user, task, 3)] == ["2031-01-03", "2031-01-13", "2031-01-15"]
 
 
 def test_a_due_date_outside_its_weekdays_is_followed_by_the_first_day_of_the_set(user):
-    task = user.task(due_date="2031-01-01T08:00:00Z", recurrence_rule="weekly", recurrence_weekdays=["tu"])
+    task = user.task(
+        due_date="2031-01-01T08:00:00Z", recurrence_rule="weekly", recurrence_weekdays=["tu"]
+    )
     assert [date[:10] for date in user.occurrences(task, 2)] == ["2031-01-07", "2031-01-14"]
 
 
@@ -87,16 +136,34 @@ def test_an_all_day_series_stays_all_day(server):
 def test_from_completion_counts_from_the_day_it_was_done(timed):
     user = timed.user(timezone="Europe/Berlin")
     import datetime
+
     zone_now = datetime.datetime.now(datetime.timezone.utc)
     long_ago = (zone_now - datetime.timedelta(days=40)).strftime("%Y-%m-%dT18:00:00Z")
-    task = user.task(due_date=long_ago, recurrence_rule="daily", recurrence_interval=3, recurrence_from="completion")
+    task = user.task(
+        due_date=long_ago,
+        recurrence_rule="daily",
+        recurrence_interval=3,
+        recurrence_from="completion",
+    )
     import zoneinfo
+
     done = user.complete(task)
     berlin = zoneinfo.ZoneInfo("Europe/Berlin")
-    day = datetime.datetime.fromisoformat(done["completed_task"]["completed_at"].replace("Z", "+00:00")).astimezone(berlin).date()
-    due = datetime.datetime.fromisoformat(done["next_occurrence"]["due_date"].replace("Z", "+00:00")).astimezone(berlin)
+    day = (
+        datetime.datetime.fromisoformat(
+            done["completed_task"]["completed_at"].replace("Z", "+00:00")
+        )
+        .astimezone(berlin)
+        .date()
+    )
+    due = datetime.datetime.fromisoformat(
+        done["next_occurrence"]["due_date"].replace("Z", "+00:00")
+    ).astimezone(berlin)
     first = datetime.datetime.fromisoformat(long_ago.replace("Z", "+00:00")).astimezone(berlin)
-    assert due.date() == day + datetime.timedelta(days=3) and (due.hour, due.minute) == (first.hour, first.minute)
+    assert due.date() == day + datetime.timedelta(days=3) and (due.hour, due.minute) == (
+        first.hour,
+        first.minute,
+    )
 
 
 def test_an_overdue_series_goes_on_with_the_plain_next_step(user):
@@ -108,6 +175,7 @@ def test_missed_occurrences_can_be_skipped(user):
     user.patch("/auth/me/preferences", {"missed_occurrences": "skip"}).expect(200)
     task = user.task(due_date="1975-01-31T09:00:00Z", recurrence_rule="monthly")
     import datetime
+
     now = datetime.datetime.now(datetime.timezone.utc)
     following = user.complete(task)["next_occurrence"]
     due = datetime.datetime.fromisoformat(following["due_date"].replace("Z", "+00:00"))
@@ -132,7 +200,10 @@ def test_reopening_removes_an_untouched_successor(user):
     task = user.task(due_date="2031-01-01", recurrence_rule="weekly")
     following = user.complete(task)["next_occurrence"]
     reopened = user.reopen(task)
-    assert reopened["removed_occurrence_id"] == following["id"] and reopened["task"]["completed"] is False
+    assert (
+        reopened["removed_occurrence_id"] == following["id"]
+        and reopened["task"]["completed"] is False
+    )
     user.get(f"/tasks/{following['id']}").expect(404)
     again = user.complete(task)["next_occurrence"]
     assert again["id"] != following["id"] and again["occurrence"] == 2
@@ -167,7 +238,11 @@ def test_a_changed_due_date_or_rule_counts_anew_from_there(user):
 def test_moving_this_occurrence_alone_leaves_the_series(user):
     task = user.task(due_date="2031-01-31T09:00:00Z", recurrence_rule="monthly")
     february = user.complete(task)["next_occurrence"]
-    moved = user.patch(f"/tasks/{february['id']}?scope=this", {"due_date": "2031-03-02T12:00:00Z"}).expect(200).json()
+    moved = (
+        user.patch(f"/tasks/{february['id']}?scope=this", {"due_date": "2031-03-02T12:00:00Z"})
+        .expect(200)
+        .json()
+    )
     assert moved["due_date"] == "2031-03-02T12:00:00Z"
     assert user.occurrences(moved, 2) == ["2031-03-31T09:00:00Z", "2031-04-30T09:00:00Z"]
     assert user.complete(moved)["next_occurrence"]["due_date"] == "2031-03-31T09:00:00Z"
@@ -197,7 +272,9 @@ def test_deleting_the_pending_occurrence_ends_the_series(user):
 
 def test_a_rule_cannot_lose_its_due_date(user):
     task = user.task(due_date="2031-01-01", recurrence_rule="weekly")
-    assert user.patch(f"/tasks/{task['id']}", {"due_date": None}).expect(422).fields() == ["due_date"]
+    assert user.patch(f"/tasks/{task['id']}", {"due_date": None}).expect(422).fields() == [
+        "due_date"
+    ]
     assert user.edit(task, due_date=None, recurrence_rule="none")["due_date"] is None
 
 
@@ -216,9 +293,15 @@ def test_a_change_of_zone_keeps_every_instant(server):
     timed = user.task(due_date="2031-01-31T09:00", recurrence_rule="monthly")
     all_day = user.task(due_date="2031-02-10")
     user.patch("/auth/me", {"timezone": "America/New_York"}).expect(200)
-    assert user.read(timed)["due_date"] == "2031-01-31T08:00:00Z" and user.read(timed)["version"] == 1
+    assert (
+        user.read(timed)["due_date"] == "2031-01-31T08:00:00Z" and user.read(timed)["version"] == 1
+    )
     changed = user.read(all_day)
-    assert changed["due_on"] == "2031-02-10" and changed["due_date"] == "2031-02-11T04:59:59Z" and changed["version"] == 1
+    assert (
+        changed["due_on"] == "2031-02-10"
+        and changed["due_date"] == "2031-02-11T04:59:59Z"
+        and changed["version"] == 1
+    )
     # From now on the series keeps 03:00 in New York.
     assert user.complete(timed)["next_occurrence"]["due_date"] == "2031-02-28T08:00:00Z"
     assert user.occurrences(timed, 3)[1:] == ["2031-03-31T07:00:00Z", "2031-04-30T07:00:00Z"]
@@ -238,7 +321,9 @@ def test_wall_times_can_move_with_the_user(server):
 
 
 def test_the_preview_is_what_completing_makes(user):
-    task = user.task(due_date="2031-01-31T09:00:00Z", recurrence_rule="monthly", recurrence_interval=2)
+    task = user.task(
+        due_date="2031-01-31T09:00:00Z", recurrence_rule="monthly", recurrence_interval=2
+    )
     preview = user.occurrences(task, 6)
     assert walk(user, task, 6) == preview
     assert len(user.occurrences(task, 1)) == 1
@@ -308,15 +393,18 @@ def test_a_time_that_a_gap_swallows_is_the_series_time_on_all_other_days(server)
     assert walk(user, task, 2) == expected
 
 
-@pytest.mark.parametrize("due_date, zone, shift, answered", [
-    # The last day ends everywhere with the last instant there is.
-    ("9999-12-31", "America/New_York", False, "9999-12-31T23:59:59.999Z"),
-    ("9999-12-31", "Asia/Tokyo", False, "9999-12-31T14:59:59Z"),
-    # What would leave the range keeps its instant.
-    ("9999-12-31T23:30:00Z", "America/New_York", True, "9999-12-31T23:30:00Z"),
-    ("1970-01-01T00:30:00Z", "Asia/Tokyo", True, "1970-01-01T00:30:00Z"),
-    ("1970-01-01T00:30:00Z", "America/New_York", True, "1970-01-01T05:30:00Z"),
-])
+@pytest.mark.parametrize(
+    "due_date, zone, shift, answered",
+    [
+        # The last day ends everywhere with the last instant there is.
+        ("9999-12-31", "America/New_York", False, "9999-12-31T23:59:59.999Z"),
+        ("9999-12-31", "Asia/Tokyo", False, "9999-12-31T14:59:59Z"),
+        # What would leave the range keeps its instant.
+        ("9999-12-31T23:30:00Z", "America/New_York", True, "9999-12-31T23:30:00Z"),
+        ("1970-01-01T00:30:00Z", "Asia/Tokyo", True, "1970-01-01T00:30:00Z"),
+        ("1970-01-01T00:30:00Z", "America/New_York", True, "1970-01-01T05:30:00Z"),
+    ],
+)
 def test_a_change_of_zone_stays_within_the_ends_of_time(server, due_date, zone, shift, answered):
     user = server.user(timezone="UTC")
     task = user.task(due_date=due_date)

@@ -8,7 +8,9 @@ from harness.server import PASSWORD, eventually
 
 
 def after(server, **delta) -> str:
-    moment = datetime.datetime.fromtimestamp(server.now(), datetime.timezone.utc) + datetime.timedelta(**delta)
+    moment = datetime.datetime.fromtimestamp(
+        server.now(), datetime.timezone.utc
+    ) + datetime.timedelta(**delta)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -23,21 +25,33 @@ def state(user, task) -> list:
     return [(row["state"], row["reason"]) for row in user.reminders(task)]
 
 
-@pytest.mark.smoke
 def test_a_reminder_comes_an_hour_before_and_once(timed):
     user = timed.user()
     task = user.task("Dentist", due_date=after(timed, hours=3))
     assert state(user, task) == [("scheduled", None)] and user.notifications() == []
     row = user.reminders(task)[0]
-    assert row["id"] is row["notification_id"] is row["delivered_at"] is None and row["remind_at"] < row["due_date"]
+    assert (
+        row["id"] is row["notification_id"] is row["delivered_at"] is None
+        and row["remind_at"] < row["due_date"]
+    )
     move(timed, user, hours=2, minutes=1)
     told = eventually(user.notifications)
     assert len(told) == 1
     reminder = told[0]
-    assert reminder["type"] == "reminder" and reminder["task_id"] == task["id"] and "Dentist" in reminder["title"]
-    assert reminder["data"]["task_title"] == "Dentist" and reminder["data"]["due_date"] == task["due_date"] and reminder["data"]["kind"] == "due"
+    assert (
+        reminder["type"] == "reminder"
+        and reminder["task_id"] == task["id"]
+        and "Dentist" in reminder["title"]
+    )
+    assert (
+        reminder["data"]["task_title"] == "Dentist"
+        and reminder["data"]["due_date"] == task["due_date"]
+        and reminder["data"]["kind"] == "due"
+    )
     row = user.reminders(task)[0]
-    assert row["state"] == "sent" and row["notification_id"] == reminder["id"] and row["delivered_at"]
+    assert (
+        row["state"] == "sent" and row["notification_id"] == reminder["id"] and row["delivered_at"]
+    )
     for _ in range(3):
         move(timed, user, minutes=10)
     assert len(user.notifications()) == 1
@@ -50,17 +64,25 @@ def test_the_timer_keeps_the_second(server, user):
     told = eventually(user.notifications)[0]
     row = user.reminders(task)[0]
     moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    assert datetime.timedelta(0) <= moment(told["created_at"]) - moment(row["remind_at"]) < datetime.timedelta(seconds=2)
+    assert (
+        datetime.timedelta(0)
+        <= moment(told["created_at"]) - moment(row["remind_at"])
+        < datetime.timedelta(seconds=2)
+    )
 
 
 def test_an_all_day_task_is_told_of_at_nine_on_its_day(timed):
     user = timed.user(timezone="Asia/Tokyo")
-    day = (datetime.datetime.fromtimestamp(timed.now(), datetime.timezone.utc) + datetime.timedelta(days=3)).date()
+    day = (
+        datetime.datetime.fromtimestamp(timed.now(), datetime.timezone.utc)
+        + datetime.timedelta(days=3)
+    ).date()
     task = user.task(due_date=day.isoformat())
     expected = datetime.datetime.combine(day, datetime.time(0, 0)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert user.reminders(task)[0]["remind_at"] == expected
 
 
+@pytest.mark.smoke
 def test_a_task_made_within_its_window_is_told_of_at_once(user, server):
     task = user.task(due_date=after(server, minutes=30))
     assert state(user, task) == [("sent", None)] and len(user.notifications()) == 1
@@ -73,7 +95,9 @@ def test_a_due_date_that_is_past_when_set_raises_nothing(user, server):
 
 def test_after_downtime_it_is_told_for_a_day_and_worded_as_overdue(timed):
     user = timed.user()
-    late, too_late = user.task("Late", due_date=after(timed, hours=30)), user.task("Too late", due_date=after(timed, hours=5))
+    late, too_late = user.task("Late", due_date=after(timed, hours=30)), user.task(
+        "Too late", due_date=after(timed, hours=5)
+    )
     timed.stop()
     timed.set_clock_offset(30.5 * 3600)
     timed.start()
@@ -81,7 +105,9 @@ def test_after_downtime_it_is_told_for_a_day_and_worded_as_overdue(timed):
     eventually(lambda: state(user, late) == [("sent", None)])
     assert state(user, too_late) == [("skipped", "too_late")]
     told = user.notifications()
-    assert [each["data"]["kind"] for each in told] == ["overdue"] and told[0]["title"].startswith("Overdue")
+    assert [each["data"]["kind"] for each in told] == ["overdue"] and told[0]["title"].startswith(
+        "Overdue"
+    )
 
 
 def test_a_completed_task_is_not_told_of(timed):
@@ -135,7 +161,9 @@ def test_other_minutes_move_what_is_planned(timed):
 
 def test_a_reopened_or_restored_task_is_told_of_again_if_it_was_not(timed):
     user = timed.user()
-    reopened, restored = user.task(due_date=after(timed, hours=3)), user.task(due_date=after(timed, hours=3))
+    reopened, restored = user.task(due_date=after(timed, hours=3)), user.task(
+        due_date=after(timed, hours=3)
+    )
     user.complete(reopened)
     user.delete(f"/tasks/{restored['id']}").expect(204)
     move(timed, user, hours=2, minutes=5)
@@ -213,8 +241,13 @@ def test_what_fell_due_in_a_downtime_is_told_though_preferences_were_being_worke
     now = int(server.now() * 1000)
     with sqlite3.connect(server.data / "todo.db") as database:
         database.execute("UPDATE users SET recompute = 1")
-        database.execute("UPDATE tasks SET due_at = ?, remind_at = ?", (now - 1_800_000, now - 5_400_000))
-        database.execute("UPDATE tasks SET due_at = ? WHERE id = ?", (now - 90_000_000, bytes.fromhex(late["id"].replace("-", ""))))
+        database.execute(
+            "UPDATE tasks SET due_at = ?, remind_at = ?", (now - 1_800_000, now - 5_400_000)
+        )
+        database.execute(
+            "UPDATE tasks SET due_at = ? WHERE id = ?",
+            (now - 90_000_000, bytes.fromhex(late["id"].replace("-", ""))),
+        )
     database.close()
     server.start()
     user.login()

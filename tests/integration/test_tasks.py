@@ -6,9 +6,12 @@ import pytest
 
 from harness.server import PASSWORD
 
-TASK_MEMBERS = ("id user_id title description completed completed_at due_date due_on priority category recurrence_rule "
-                "recurrence_interval recurrence_weekdays recurrence_from parent_task_id series_id occurrence version "
-                "created_at updated_at").split()
+TASK_MEMBERS = (
+    "id user_id title description completed completed_at due_date due_on priority category "
+    "recurrence_rule recurrence_interval recurrence_weekdays recurrence_from "
+    "parent_task_id series_id occurrence version "
+    "created_at updated_at"
+).split()
 
 
 @pytest.mark.smoke
@@ -17,36 +20,71 @@ def test_a_new_task_has_every_member_and_its_defaults(user):
     task = answer.json()
     assert list(task) == TASK_MEMBERS
     assert task["title"] == "Buy milk" and task["user_id"] == user.id and task["completed"] is False
-    assert task["recurrence_rule"] == "none" and task["recurrence_interval"] == 1 and task["recurrence_from"] == "due"
-    assert task["occurrence"] == 1 and task["version"] == 1 and task["created_at"] == task["updated_at"]
-    for name in ("description", "completed_at", "due_date", "due_on", "priority", "category", "recurrence_weekdays", "parent_task_id"):
+    assert (
+        task["recurrence_rule"] == "none"
+        and task["recurrence_interval"] == 1
+        and task["recurrence_from"] == "due"
+    )
+    assert (
+        task["occurrence"] == 1
+        and task["version"] == 1
+        and task["created_at"] == task["updated_at"]
+    )
+    for name in (
+        "description",
+        "completed_at",
+        "due_date",
+        "due_on",
+        "priority",
+        "category",
+        "recurrence_weekdays",
+        "parent_task_id",
+    ):
         assert task[name] is None
-    assert answer.header("Location") == f"/api/v1/tasks/{task['id']}" and answer.header("ETag") == '"1"'
+    assert (
+        answer.header("Location") == f"/api/v1/tasks/{task['id']}"
+        and answer.header("ETag") == '"1"'
+    )
     assert user.read(task) == task
 
 
 def test_all_members_come_back_as_they_were_given(user):
-    task = user.task("Müll 🗑 rausbringen", description="grün\nund gelb", due_date="2031-03-01T09:30:00.250+02:00", priority="urgent",
-                     category="Haus", recurrence_rule="weekly", recurrence_interval=2, recurrence_weekdays=["fr", "mo"],
-                     recurrence_from="completion")
+    task = user.task(
+        "Müll 🗑 rausbringen",
+        description="grün\nund gelb",
+        due_date="2031-03-01T09:30:00.250+02:00",
+        priority="urgent",
+        category="Haus",
+        recurrence_rule="weekly",
+        recurrence_interval=2,
+        recurrence_weekdays=["fr", "mo"],
+        recurrence_from="completion",
+    )
     assert task["due_date"] == "2031-03-01T07:30:00.250Z" and task["due_on"] is None
     assert task["recurrence_weekdays"] == ["mo", "fr"] and task["recurrence_interval"] == 2
-    assert task["description"] == "grün\nund gelb" and task["priority"] == "urgent" and task["recurrence_from"] == "completion"
+    assert (
+        task["description"] == "grün\nund gelb"
+        and task["priority"] == "urgent"
+        and task["recurrence_from"] == "completion"
+    )
     assert user.read(task) == task
 
 
-@pytest.mark.parametrize("given, answered", [
-    ("2031-03-01T09:00:00Z", "2031-03-01T09:00:00Z"),
-    ("2031-03-01t09:00:00z", "2031-03-01T09:00:00Z"),
-    ("2031-03-01T09:00:00.123999Z", "2031-03-01T09:00:00.123Z"),
-    ("2031-03-01T09:00:00-05:30", "2031-03-01T14:30:00Z"),
-    ("2031-03-01T09:00", "2031-03-01T08:00:00Z"),
-    ("2031-07-01T09:00:00", "2031-07-01T07:00:00Z"),
-    ("2031-03-30T02:30", "2031-03-30T01:30:00Z"),
-    ("2031-10-26T02:30", "2031-10-26T00:30:00Z"),
-    ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
-    ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
-])
+@pytest.mark.parametrize(
+    "given, answered",
+    [
+        ("2031-03-01T09:00:00Z", "2031-03-01T09:00:00Z"),
+        ("2031-03-01t09:00:00z", "2031-03-01T09:00:00Z"),
+        ("2031-03-01T09:00:00.123999Z", "2031-03-01T09:00:00.123Z"),
+        ("2031-03-01T09:00:00-05:30", "2031-03-01T14:30:00Z"),
+        ("2031-03-01T09:00", "2031-03-01T08:00:00Z"),
+        ("2031-07-01T09:00:00", "2031-07-01T07:00:00Z"),
+        ("2031-03-30T02:30", "2031-03-30T01:30:00Z"),
+        ("2031-10-26T02:30", "2031-10-26T00:30:00Z"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+    ],
+)
 def test_a_due_date_is_read_in_its_offset_or_the_users_zone(server, given, answered):
     user = server.user(timezone="Europe/Berlin")
     assert user.task(due_date=given)["due_date"] == answered
@@ -61,40 +99,74 @@ def test_a_date_alone_makes_an_all_day_task(server):
     assert user.edit(timed, due_date="2031-02-12")["due_on"] == "2031-02-12"
 
 
-@pytest.mark.parametrize("body, fields", [
-    ({}, ["title"]),
-    ({"title": ""}, ["title"]),
-    ({"title": " \t\n "}, ["title"]),
-    ({"title": None}, ["title"]),
-    ({"title": "x" * 201}, ["title"]),
-    ({"title": 5}, ["title"]),
-    ({"title": "ok", "description": "x" * 2001}, ["description"]),
-    ({"title": "ok", "category": "x" * 51}, ["category"]),
-    ({"title": "ok", "priority": "medium"}, ["priority"]),
-    ({"title": "ok", "due_date": "tomorrow"}, ["due_date"]),
-    ({"title": "ok", "due_date": "2031-02-30"}, ["due_date"]),
-    ({"title": "ok", "due_date": "2031-02-01T25:00:00Z"}, ["due_date"]),
-    ({"title": "ok", "due_date": 1893456000}, ["due_date"]),
-    ({"title": "ok", "due_date": "1969-12-31T23:59:59Z"}, ["due_date"]),
-    ({"title": "ok", "due_date": "9999-12-31T23:59:59-01:00"}, ["due_date"]),
-    ({"title": "ok", "recurrence_rule": "daily"}, ["due_date"]),
-    ({"title": "ok", "recurrence_rule": "hourly"}, ["recurrence_rule"]),
-    ({"title": "ok", "recurrence_interval": 0}, ["recurrence_interval"]),
-    ({"title": "ok", "recurrence_interval": 401}, ["recurrence_interval"]),
-    ({"title": "ok", "recurrence_interval": 1.5}, ["recurrence_interval"]),
-    ({"title": "ok", "due_date": "2031-01-01", "recurrence_rule": "daily", "recurrence_weekdays": ["mo"]}, ["recurrence_weekdays"]),
-    ({"title": "ok", "due_date": "2031-01-01", "recurrence_rule": "weekly", "recurrence_weekdays": []}, ["recurrence_weekdays"]),
-    ({"title": "ok", "due_date": "2031-01-01", "recurrence_rule": "weekly", "recurrence_weekdays": ["mo", "xx"]}, ["recurrence_weekdays"]),
-    ({"title": "ok", "recurrence_from": "now"}, ["recurrence_from"]),
-    ({"title": "ok", "colour": "red"}, ["colour"]),
-    ({"title": "ok", "id": "x", "version": 3}, ["id", "version"]),
-    ({"title": "", "recurrence_weekdays": ["mo"], "due_date": "1960-01-01T00:00:00Z"},
-     ["due_date", "recurrence_weekdays", "title"]),
-    ({"title": "", "recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
-     ["due_date", "recurrence_weekdays", "title"]),
-    ({"title": "", "recurrence_rule": "weekly"}, ["due_date", "title"]),
-    ({"title": "", "priority": "x", "category": 7, "due_date": "x", "extra": 1}, ["category", "due_date", "extra", "priority", "title"]),
-])
+@pytest.mark.parametrize(
+    "body, fields",
+    [
+        ({}, ["title"]),
+        ({"title": ""}, ["title"]),
+        ({"title": " \t\n "}, ["title"]),
+        ({"title": None}, ["title"]),
+        ({"title": "x" * 201}, ["title"]),
+        ({"title": 5}, ["title"]),
+        ({"title": "ok", "description": "x" * 2001}, ["description"]),
+        ({"title": "ok", "category": "x" * 51}, ["category"]),
+        ({"title": "ok", "priority": "medium"}, ["priority"]),
+        ({"title": "ok", "due_date": "tomorrow"}, ["due_date"]),
+        ({"title": "ok", "due_date": "2031-02-30"}, ["due_date"]),
+        ({"title": "ok", "due_date": "2031-02-01T25:00:00Z"}, ["due_date"]),
+        ({"title": "ok", "due_date": 1893456000}, ["due_date"]),
+        ({"title": "ok", "due_date": "1969-12-31T23:59:59Z"}, ["due_date"]),
+        ({"title": "ok", "due_date": "9999-12-31T23:59:59-01:00"}, ["due_date"]),
+        ({"title": "ok", "recurrence_rule": "daily"}, ["due_date"]),
+        ({"title": "ok", "recurrence_rule": "hourly"}, ["recurrence_rule"]),
+        ({"title": "ok", "recurrence_interval": 0}, ["recurrence_interval"]),
+        ({"title": "ok", "recurrence_interval": 401}, ["recurrence_interval"]),
+        ({"title": "ok", "recurrence_interval": 1.5}, ["recurrence_interval"]),
+        (
+            {
+                "title": "ok",
+                "due_date": "2031-01-01",
+                "recurrence_rule": "daily",
+                "recurrence_weekdays": ["mo"],
+            },
+            ["recurrence_weekdays"],
+        ),
+        (
+            {
+                "title": "ok",
+                "due_date": "2031-01-01",
+                "recurrence_rule": "weekly",
+                "recurrence_weekdays": [],
+            },
+            ["recurrence_weekdays"],
+        ),
+        (
+            {
+                "title": "ok",
+                "due_date": "2031-01-01",
+                "recurrence_rule": "weekly",
+                "recurrence_weekdays": ["mo", "xx"],
+            },
+            ["recurrence_weekdays"],
+        ),
+        ({"title": "ok", "recurrence_from": "now"}, ["recurrence_from"]),
+        ({"title": "ok", "colour": "red"}, ["colour"]),
+        ({"title": "ok", "id": "x", "version": 3}, ["id", "version"]),
+        (
+            {"title": "", "recurrence_weekdays": ["mo"], "due_date": "1960-01-01T00:00:00Z"},
+            ["due_date", "recurrence_weekdays", "title"],
+        ),
+        (
+            {"title": "", "recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
+            ["due_date", "recurrence_weekdays", "title"],
+        ),
+        ({"title": "", "recurrence_rule": "weekly"}, ["due_date", "title"]),
+        (
+            {"title": "", "priority": "x", "category": 7, "due_date": "x", "extra": 1},
+            ["category", "due_date", "extra", "priority", "title"],
+        ),
+    ],
+)
 def test_a_bad_task_is_refused_naming_every_failing_member(user, body, fields):
     answer = user.post("/tasks", body).expect(422)
     assert answer.fields() == fields
@@ -102,14 +174,26 @@ def test_a_bad_task_is_refused_naming_every_failing_member(user, body, fields):
     assert user.tasks() == []
 
 
-@pytest.mark.parametrize("has_due_date, body, fields", [
-    (False, {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
-     ["due_date", "recurrence_weekdays"]),
-    (True, {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"], "due_date": None},
-     ["due_date", "recurrence_weekdays"]),
-    (True, {"recurrence_weekdays": ["mo"], "due_date": "1969-12-31"},
-     ["due_date", "recurrence_weekdays"]),
-])
+@pytest.mark.parametrize(
+    "has_due_date, body, fields",
+    [
+        (
+            False,
+            {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"]},
+            ["due_date", "recurrence_weekdays"],
+        ),
+        (
+            True,
+            {"recurrence_rule": "daily", "recurrence_weekdays": ["mo"], "due_date": None},
+            ["due_date", "recurrence_weekdays"],
+        ),
+        (
+            True,
+            {"recurrence_weekdays": ["mo"], "due_date": "1969-12-31"},
+            ["due_date", "recurrence_weekdays"],
+        ),
+    ],
+)
 def test_a_bad_change_is_refused_naming_every_failing_member(user, has_due_date, body, fields):
     task = user.task(due_date="2031-01-01" if has_due_date else None)
     assert user.patch(f"/tasks/{task['id']}", body).expect(422).fields() == fields
@@ -123,12 +207,21 @@ def test_lengths_are_counted_in_code_points_after_trimming(user):
 
 
 def test_patch_changes_what_is_named_and_null_clears(user):
-    task = user.task(description="old", priority="low", category="home", due_date="2031-01-01T00:00:00Z")
+    task = user.task(
+        description="old", priority="low", category="home", due_date="2031-01-01T00:00:00Z"
+    )
     changed = user.edit(task, description=None, priority="high")
-    assert changed["description"] is None and changed["priority"] == "high" and changed["category"] == "home"
+    assert (
+        changed["description"] is None
+        and changed["priority"] == "high"
+        and changed["category"] == "home"
+    )
     assert changed["version"] == 2 and changed["updated_at"] >= task["updated_at"]
     cleared = user.edit(task, priority=None, category=None, due_date=None)
-    assert cleared["priority"] is cleared["category"] is cleared["due_date"] is None and cleared["version"] == 3
+    assert (
+        cleared["priority"] is cleared["category"] is cleared["due_date"] is None
+        and cleared["version"] == 3
+    )
     user.patch(f"/tasks/{task['id']}", {"title": None}).expect(422)
     user.patch(f"/tasks/{task['id']}", {"id": task["id"]}).expect(422)
 
@@ -143,10 +236,16 @@ def test_a_change_that_changes_nothing_makes_no_version(user):
 def test_put_takes_the_task_as_it_was_answered(user):
     task = user.task(due_date="2031-01-01", recurrence_rule="monthly")
     assert user.put(f"/tasks/{task['id']}", task).expect(200).json() == task
-    changed = user.put(f"/tasks/{task['id']}", task | {"title": "Other", "version": 99, "id": "whatever"}).expect(200).json()
+    changed = (
+        user.put(f"/tasks/{task['id']}", task | {"title": "Other", "version": 99, "id": "whatever"})
+        .expect(200)
+        .json()
+    )
     assert changed["title"] == "Other" and changed["version"] == 2 and changed["id"] == task["id"]
     assert changed["due_on"] == "2031-01-01" and changed["recurrence_rule"] == "monthly"
-    assert user.put(f"/tasks/{task['id']}", {"priority": "low"}).expect(200).json()["title"] == "Other"
+    assert (
+        user.put(f"/tasks/{task['id']}", {"priority": "low"}).expect(200).json()["title"] == "Other"
+    )
 
 
 def test_an_old_if_match_is_refused_and_none_means_the_last_write_wins(user):
@@ -155,8 +254,16 @@ def test_an_old_if_match_is_refused_and_none_means_the_last_write_wins(user):
     user.patch(path, {"title": "Two"}, headers={"If-Match": '"1"'}).expect(200)
     answer = user.patch(path, {"title": "Three"}, headers={"If-Match": '"1"'}).expect(412)
     assert answer.header("Content-Type") == "application/problem+json"
-    for method, target in (("PUT", path), ("DELETE", path), ("PATCH", path + "/toggle"), ("POST", path + "/complete"), ("POST", path + "/reopen")):
-        user.request(method, target, {} if method == "PUT" else None, headers={"If-Match": '"1"'}).expect(412)
+    for method, target in (
+        ("PUT", path),
+        ("DELETE", path),
+        ("PATCH", path + "/toggle"),
+        ("POST", path + "/complete"),
+        ("POST", path + "/reopen"),
+    ):
+        user.request(
+            method, target, {} if method == "PUT" else None, headers={"If-Match": '"1"'}
+        ).expect(412)
     user.patch(path, {"title": "Three"}, headers={"If-Match": '"7", "2"'}).expect(200)
     user.patch(path, {"title": "Four"}, headers={"If-Match": "*"}).expect(200)
     user.patch(path, {"title": "Five"}, headers={"If-Match": 'W/"4"'}).expect(412)
@@ -167,12 +274,20 @@ def test_an_old_if_match_is_refused_and_none_means_the_last_write_wins(user):
 def test_completing_and_toggling_are_the_same_change(user):
     task = user.task()
     done = user.complete(task)
-    assert done["completed_task"]["completed"] and done["completed_task"]["completed_at"] and done["next_occurrence"] is None
+    assert (
+        done["completed_task"]["completed"]
+        and done["completed_task"]["completed_at"]
+        and done["next_occurrence"] is None
+    )
     assert done["completed_task"]["version"] == 2
     again = user.complete(task)
     assert again == done
     reopened = user.reopen(task)
-    assert reopened["task"]["completed"] is False and reopened["task"]["completed_at"] is None and reopened["removed_occurrence_id"] is None
+    assert (
+        reopened["task"]["completed"] is False
+        and reopened["task"]["completed_at"] is None
+        and reopened["removed_occurrence_id"] is None
+    )
     assert user.reopen(task)["task"] == reopened["task"]
     assert user.patch(f"/tasks/{task['id']}/toggle").expect(200).json()["completed"]
     assert user.patch(f"/tasks/{task['id']}/toggle").expect(200).json()["completed"] is False
@@ -190,8 +305,11 @@ def test_a_patch_that_completes_is_one_change_with_all_it_names(user):
     entry, first = user.audit(f"?entity_id={task['id']}")
     assert (entry["action"], entry["entity_version"]) == ("complete", 2)
     assert entry["before_value"] == {"title": "Rent", "completed": False, "completed_at": None}
-    assert entry["after_value"] == {"title": "Pay rent", "completed": True,
-                                    "completed_at": done["completed_at"]}
+    assert entry["after_value"] == {
+        "title": "Pay rent",
+        "completed": True,
+        "completed_at": done["completed_at"],
+    }
     assert first["action"] == "create"
 
     reopened = user.edit(task, title="Rent again", completed=False)
@@ -215,13 +333,28 @@ def test_a_deleted_task_is_gone_until_it_is_restored(user):
     task = user.task(priority="high")
     path = f"/tasks/{task['id']}"
     user.delete(path).expect(204)
-    for method, target in (("GET", path), ("PATCH", path), ("PUT", path), ("DELETE", path), ("POST", path + "/complete"),
-                           ("POST", path + "/reopen"), ("PATCH", path + "/toggle"), ("GET", path + "/occurrences"), ("GET", path + "/reminders")):
-        user.request(method, target, {} if method in ("PATCH", "PUT") and "toggle" not in target else None).expect(404)
+    for method, target in (
+        ("GET", path),
+        ("PATCH", path),
+        ("PUT", path),
+        ("DELETE", path),
+        ("POST", path + "/complete"),
+        ("POST", path + "/reopen"),
+        ("PATCH", path + "/toggle"),
+        ("GET", path + "/occurrences"),
+        ("GET", path + "/reminders"),
+    ):
+        user.request(
+            method, target, {} if method in ("PATCH", "PUT") and "toggle" not in target else None
+        ).expect(404)
     assert user.tasks() == []
     assert [gone["id"] for gone in user.tasks("?deleted=true")] == [task["id"]]
     restored = user.post(path + "/restore").expect(200).json()
-    assert restored["version"] == 3 and restored["title"] == task["title"] and user.tasks("?deleted=true") == []
+    assert (
+        restored["version"] == 3
+        and restored["title"] == task["title"]
+        and user.tasks("?deleted=true") == []
+    )
     assert user.post(path + "/restore").expect(200).json() == restored
     user.post(f"/tasks/{uuid.uuid4()}/restore").expect(404)
 
@@ -245,10 +378,18 @@ def test_an_idempotency_key_makes_a_repeated_request_happen_once(user):
     key = {"Idempotency-Key": "create-1"}
     first = user.post("/tasks", {"title": "Once"}, headers=key).expect(201)
     again = user.post("/tasks", {"title": "Once"}, headers=key).expect(201)
-    assert again.body == first.body and again.header("Idempotency-Replayed") == "true" and first.header("Idempotency-Replayed") is None
-    assert again.header("Location") == first.header("Location") and again.header("ETag") == first.header("ETag")
+    assert (
+        again.body == first.body
+        and again.header("Idempotency-Replayed") == "true"
+        and first.header("Idempotency-Replayed") is None
+    )
+    assert again.header("Location") == first.header("Location") and again.header(
+        "ETag"
+    ) == first.header("ETag")
     assert len(user.tasks()) == 1
-    assert user.post("/tasks", {"title": "Other"}, headers=key).expect(422).fields() == ["Idempotency-Key"]
+    assert user.post("/tasks", {"title": "Other"}, headers=key).expect(422).fields() == [
+        "Idempotency-Key"
+    ]
     user.post("/tasks", {"title": "Once"}, headers={"Idempotency-Key": "create-2"}).expect(201)
     assert len(user.tasks()) == 2
     for bad in ("", "x" * 256):
@@ -258,23 +399,37 @@ def test_an_idempotency_key_makes_a_repeated_request_happen_once(user):
 def test_idempotency_keys_work_on_every_change_under_tasks(user):
     task = user.task()
     path = f"/tasks/{task['id']}"
-    for number, (method, target, body) in enumerate((("PATCH", path, {"title": "B"}), ("PUT", path, {"title": "C"}),
-                                                     ("PATCH", path + "/toggle", None), ("POST", path + "/reopen", None),
-                                                     ("POST", path + "/complete", None), ("DELETE", path, None),
-                                                     ("POST", path + "/restore", None))):
+    for number, (method, target, body) in enumerate(
+        (
+            ("PATCH", path, {"title": "B"}),
+            ("PUT", path, {"title": "C"}),
+            ("PATCH", path + "/toggle", None),
+            ("POST", path + "/reopen", None),
+            ("POST", path + "/complete", None),
+            ("DELETE", path, None),
+            ("POST", path + "/restore", None),
+        )
+    ):
         key = {"Idempotency-Key": f"key-{number}"}
         first = user.request(method, target, body, headers=key)
         assert first.status in (200, 204)
         again = user.request(method, target, body, headers=key)
-        assert (again.status, again.body, again.header("Idempotency-Replayed")) == (first.status, first.body, "true")
+        assert (again.status, again.body, again.header("Idempotency-Replayed")) == (
+            first.status,
+            first.body,
+            "true",
+        )
 
 
 def test_racing_twins_with_one_key_make_one_task(user):
     def create(_):
         return user.post("/tasks", {"title": "Twin"}, headers={"Idempotency-Key": "twin"})
+
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(create, range(8)))
-    assert {answer.status for answer in answers} == {201} and len({answer.body for answer in answers}) == 1
+    assert {answer.status for answer in answers} == {201} and len(
+        {answer.body for answer in answers}
+    ) == 1
     assert len(user.tasks()) == 1
 
 
