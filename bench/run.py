@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""run.py [ROW...]: what `./dev bench` runs. Measures the program and what it could be at best, side by side.
+"""run.py [NAME...]: what `./dev bench` runs: the program beside what it could be at best.
 
-Each figure is taken together with what it is compared with, in turns, on the same disk; the load average
-at its beginning stands beside it. Nothing counts while events wait in the outbox. The table goes to
+Each figure is taken together with what it is compared with, in turns, on the same disk; the load
+average stands beside it. Nothing counts while events wait in the outbox. The table goes to
 standard output, everything measured to build/bench.json.
 """
 import argparse
@@ -63,17 +63,28 @@ class Server:
         self.process = None
 
     def env(self) -> dict:
-        return {"PATH": os.environ["PATH"], "HOME": str(DATA), "DATA_DIR": str(self.folder), "PORT": "0",
-                "METRICS_PORT": "0", "RATE_LIMITS": "off"}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(DATA),
+            "DATA_DIR": str(self.folder),
+            "PORT": "0",
+            "METRICS_PORT": "0",
+            "RATE_LIMITS": "off",
+        }
 
     def start(self) -> "Server":
-        """Returns when it says that it is ready; `start_ms` tells how long that took from its fork."""
+        """Returns when it says that it is ready; `start_ms`: how long that took from its fork."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder.with_suffix(".log")
         with log.open("wb") as output, log.open("rb") as reader:
             began = time.monotonic()
-            self.process = subprocess.Popen([BUILD / "todo-backend", "serve"], env=self.env(),
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                [BUILD / "todo-backend", "serve"],
+                env=self.env(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
             text = b""
             while b'"message":"ready"' not in text or not text.endswith(b"\n"):
                 text += reader.read()
@@ -93,8 +104,13 @@ class Server:
             self.process = None
 
     def run(self, *arguments) -> str:
-        return subprocess.run([BUILD / "todo-backend", *arguments], env=self.env(), check=True,
-                              capture_output=True, text=True).stdout
+        return subprocess.run(
+            [BUILD / "todo-backend", *arguments],
+            env=self.env(),
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
 
     def drained(self) -> float:
         """Waits until the outbox is empty; when that was."""
@@ -143,8 +159,9 @@ def seed(name: str, *arguments) -> tuple[pathlib.Path, list]:
     people = DATA / f"{name}.people"
     if not people.exists():
         say(f"  filling {name} …")
-        output = subprocess.run([tool("seed"), folder, *map(str, arguments)], check=True,
-                                capture_output=True, text=True).stdout
+        output = subprocess.run(
+            [tool("seed"), folder, *map(str, arguments)], check=True, capture_output=True, text=True
+        ).stdout
         people.write_text(output)
     return folder, [Person(line) for line in people.read_text().splitlines()]
 
@@ -172,8 +189,11 @@ def plan(connections: list) -> bytes:
 
 
 def start_load(port: int, seconds: float, connections: list, pause_ms: int = 0) -> subprocess.Popen:
-    process = subprocess.Popen([tool("load"), str(port), str(seconds), str(pause_ms)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [tool("load"), str(port), str(seconds), str(pause_ms)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     process.stdin.write(plan(connections))
     process.stdin.close()
     return process
@@ -193,8 +213,10 @@ def load(port: int, seconds: float, connections: list, pause_ms: int = 0) -> dic
     return end_load(start_load(port, seconds, connections, pause_ms))
 
 
-def measured(pid: int, port: int, seconds: float, connections: list, settled=time.monotonic) -> dict:
-    """Load, until `settled` says that all its work is done: answers a second and CPU time an answer."""
+def measured(
+    pid: int, port: int, seconds: float, connections: list, settled=time.monotonic
+) -> dict:
+    """Load, until `settled` returns: all its work is done. Answers a second, CPU an answer."""
     cpu, began = cpu_seconds(pid), time.monotonic()
     result = load(port, seconds, connections)
     took = settled() - began
@@ -212,12 +234,29 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def row(measure: str, figure: float, unit: str, floor: float, aim: float, details: str,
-        higher: bool = False) -> None:
+def row(
+    measure: str,
+    figure: float,
+    unit: str,
+    floor: float,
+    aim: float,
+    details: str,
+    higher: bool = False,
+) -> None:
     reached = lambda bound: figure >= bound if higher else figure <= bound
     verdict = "aim" if reached(aim) else "floor" if reached(floor) else "BELOW"
-    rows.append({"measure": measure, "figure": figure, "unit": unit, "floor": floor, "aim": aim,
-                 "verdict": verdict, "details": details, "load_average": os.getloadavg()[0]})
+    rows.append(
+        {
+            "measure": measure,
+            "figure": figure,
+            "unit": unit,
+            "floor": floor,
+            "aim": aim,
+            "verdict": verdict,
+            "details": details,
+            "load_average": os.getloadavg()[0],
+        }
+    )
     sign = "≥" if higher else "≤"
     say(f"  {measure}: {figure:.4g}{unit} ({sign} {floor:g}, aim {aim:g}): {verdict}; {details}")
 
@@ -225,8 +264,17 @@ def row(measure: str, figure: float, unit: str, floor: float, aim: float, detail
 def show_table() -> None:
     cells = [("measure", "figure", "floor", "aim", "", "load", "details")]
     for r in rows:
-        cells.append((r["measure"], f"{r['figure']:.4g}{r['unit']}", f"{r['floor']:g}", f"{r['aim']:g}",
-                      r["verdict"], f"{r['load_average']:.1f}", r["details"]))
+        cells.append(
+            (
+                r["measure"],
+                f"{r['figure']:.4g}{r['unit']}",
+                f"{r['floor']:g}",
+                f"{r['aim']:g}",
+                r["verdict"],
+                f"{r['load_average']:.1f}",
+                r["details"],
+            )
+        )
     widths = [max(len(cell[i]) for cell in cells) for i in range(len(cells[0]))]
     for cell in cells:
         print("  ".join(text.ljust(width) for text, width in zip(cell, widths)).rstrip())
@@ -242,41 +290,65 @@ def mean(values) -> float:
 def creates() -> None:
     """Durable creates, their audit entries written, beside what SQLite does at best."""
     folder, people = seed("creates", "users", CLIENTS, 0)
-    connections = [[raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"})] for person in people]
+    connections = [
+        [raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"})] for person in people
+    ]
     bare, ours = [], []
     with serving(folder) as server:
         load(server.port, 1, connections)
         for turn in range(3):
             file = DATA / f"bare{turn}.db"
-            bare.append(json.loads(subprocess.run([tool("bare_loop"), file, "3"], check=True,
-                                                  capture_output=True, text=True).stdout))
+            bare.append(
+                json.loads(
+                    subprocess.run(
+                        [tool("bare_loop"), file, "3"], check=True, capture_output=True, text=True
+                    ).stdout
+                )
+            )
             file.unlink()
             ours.append(measured(server.pid, server.port, 4, connections, server.drained))
     bare_rate = mean([b["creates"] / b["seconds"] for b in bare])
     bare_cpu = sum(b["cpu_seconds"] for b in bare) / sum(b["creates"] for b in bare) * 1000
     rate, cpu = mean([o["rate"] for o in ours]), mean([o["cpu_ms"] for o in ours])
-    row("creates / bare loop", rate / bare_rate, "", 0.4, 0.7,
-        f"{rate:.0f}/s of {bare_rate:.0f}/s, p99 {max(o['p99_ms'] for o in ours):.0f} ms", higher=True)
+    row(
+        "creates / bare loop",
+        rate / bare_rate,
+        "",
+        0.4,
+        0.7,
+        f"{rate:.0f}/s of {bare_rate:.0f}/s, p99 {max(o['p99_ms'] for o in ours):.0f} ms",
+        higher=True,
+    )
     row("CPU a create", cpu, " ms", 0.3, 0.18, f"the bare loop {bare_cpu:.3f} ms")
 
 
 def lists() -> None:
-    """A list of 50 tasks, beside a server that only sends the same bytes; then memory under load."""
+    """A list of 50 tasks, beside one that only sends the same bytes; then memory under load."""
     folder, people = seed("tasks", "users", LIST_USERS, TASKS_EACH)
     asked = [raw("GET", "/api/v1/tasks?limit=50", person.token) for person in people]
-    connections = [asked[i % LIST_USERS:] + asked[:i % LIST_USERS] for i in range(CLIENTS)]
+    connections = [asked[i % LIST_USERS :] + asked[: i % LIST_USERS] for i in range(CLIENTS)]
     bare, ours = [], []
     with serving(folder) as server:
         answer = DATA / "answer"
         with contextlib.closing(server.connect()) as connection:
-            connection.request("GET", "/api/v1/tasks?limit=50",
-                               headers={"Authorization": f"Bearer {people[0].token}"})
+            connection.request(
+                "GET",
+                "/api/v1/tasks?limit=50",
+                headers={"Authorization": f"Bearer {people[0].token}"},
+            )
             response = connection.getresponse()
-            fields = [f"{name}: {value}\n" for name, value in response.getheaders()
-                      if name.lower() != "content-length"]
+            fields = [
+                f"{name}: {value}\n"
+                for name, value in response.getheaders()
+                if name.lower() != "content-length"
+            ]
             answer.write_bytes("".join(fields).encode() + b"\n" + response.read())
-        responder = subprocess.Popen([tool("bare_responder"), answer], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
+        responder = subprocess.Popen(
+            [tool("bare_responder"), answer],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         try:
             port = int(responder.stdout.readline())
             load(server.port, 1, connections)
@@ -290,16 +362,27 @@ def lists() -> None:
     bare_rate, bare_cpu = mean([b["rate"] for b in bare]), mean([b["cpu_ms"] for b in bare])
     rate, cpu = mean([o["rate"] for o in ours]), mean([o["cpu_ms"] for o in ours])
     size = ours[0]["bytes"] / ours[0]["answers"]
-    row("lists / bare responder", rate / bare_rate, "", 0.25, 0.4,
-        f"{rate:.0f}/s of {bare_rate:.0f}/s, {size / 1024:.1f} KiB each", higher=True)
+    row(
+        "lists / bare responder",
+        rate / bare_rate,
+        "",
+        0.25,
+        0.4,
+        f"{rate:.0f}/s of {bare_rate:.0f}/s, {size / 1024:.1f} KiB each",
+        higher=True,
+    )
     row("CPU a list", cpu, " ms", 0.25, 0.14, f"the bare responder {bare_cpu:.3f} ms")
 
 
 def busy_memory(server: Server, people: list) -> None:
-    connections = [[raw("GET", "/api/v1/tasks?limit=50", person.token),
-                    raw("GET", "/api/v1/tasks?sort=due_date&q=sentence&limit=50", person.token),
-                    raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"})]
-                   for person in people[:CLIENTS]]
+    connections = [
+        [
+            raw("GET", "/api/v1/tasks?limit=50", person.token),
+            raw("GET", "/api/v1/tasks?sort=due_date&q=sentence&limit=50", person.token),
+            raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"}),
+        ]
+        for person in people[:CLIENTS]
+    ]
     process = start_load(server.port, 4, connections)
     memory = 0.0
     while process.poll() is None:
@@ -307,8 +390,14 @@ def busy_memory(server: Server, people: list) -> None:
         time.sleep(0.05)
     end_load(process)
     server.drained()
-    row("memory, busy", memory, " MiB", 150, 90,
-        f"{LIST_USERS * TASKS_EACH} tasks, {CLIENTS} clients that list, search and create")
+    row(
+        "memory, busy",
+        memory,
+        " MiB",
+        150,
+        90,
+        f"{LIST_USERS * TASKS_EACH} tasks, {CLIENTS} clients that list, search and create",
+    )
 
 
 def next_occurrence() -> None:
@@ -318,12 +407,22 @@ def next_occurrence() -> None:
     with serving(folder) as server, contextlib.closing(server.connect()) as connection:
         cpu = cpu_seconds(server.pid)
         for i in range(OCCURRENCES):
-            task = server.request(connection, "POST", "/tasks", token, {
-                "title": f"Water the plants {i}", "due_date": "2030-02-10T09:00:00Z",
-                "recurrence_rule": "weekly"})
+            task = server.request(
+                connection,
+                "POST",
+                "/tasks",
+                token,
+                {
+                    "title": f"Water the plants {i}",
+                    "due_date": "2030-02-10T09:00:00Z",
+                    "recurrence_rule": "weekly",
+                },
+            )
             done = server.request(connection, "POST", f"/tasks/{task['id']}/complete", token)
             began, wanted = time.monotonic(), done["next_occurrence"]["id"]
-            while wanted not in [t["id"] for t in server.request(connection, "GET", "/tasks?limit=5", token)]:
+            while wanted not in [
+                t["id"] for t in server.request(connection, "GET", "/tasks?limit=5", token)
+            ]:
                 if time.monotonic() - began > 30:
                     raise RuntimeError("the next occurrence is not made")
             seconds.append(time.monotonic() - began)
@@ -331,8 +430,15 @@ def next_occurrence() -> None:
         cpu = (cpu_seconds(server.pid) - cpu) / OCCURRENCES * 1000
     seconds.sort()
     p99 = seconds[int(0.99 * (len(seconds) - 1))] * 1000
-    row("complete → next listed, p99", p99, " ms", 30, 5,
-        f"median {statistics.median(seconds) * 1000:.1f} ms, {OCCURRENCES} times, CPU {cpu:.2f} ms each")
+    row(
+        "complete → next listed, p99",
+        p99,
+        " ms",
+        30,
+        5,
+        f"median {statistics.median(seconds) * 1000:.1f} ms, {OCCURRENCES} times, "
+        f"CPU {cpu:.2f} ms each",
+    )
 
 
 def audit() -> None:
@@ -348,11 +454,24 @@ def audit() -> None:
     alone = time.monotonic() - began
     if f"{AUDIT_ENTRIES} entries" not in said:
         raise RuntimeError(f"audit verify: {said}")
-    row("audit verify", AUDIT_ENTRIES / alone / 1000, " k/s", 200, 500,
+    row(
+        "audit verify",
+        AUDIT_ENTRIES / alone / 1000,
+        " k/s",
+        200,
+        500,
         f"beside the server {AUDIT_ENTRIES / beside / 1000:.0f} k/s, "
-        f"CPU {cpu / AUDIT_ENTRIES * 1000:.4f} ms an entry", higher=True)
-    row("start, 1,000,000 entries", median_start([folder] * 5), " ms", 500, 120,
-        "median of 5, from fork to ready")
+        f"CPU {cpu / AUDIT_ENTRIES * 1000:.4f} ms an entry",
+        higher=True,
+    )
+    row(
+        "start, 1,000,000 entries",
+        median_start([folder] * 5),
+        " ms",
+        500,
+        120,
+        "median of 5, from fork to ready",
+    )
 
 
 def pages(server: Server, token: str) -> None:
@@ -361,7 +480,9 @@ def pages(server: Server, token: str) -> None:
         cursors, path = [], "/audit?limit=100"
         tail = re.compile(rb'"next_cursor":"([^"]+)"')
         while path:
-            connection.request("GET", "/api/v1" + path, headers={"Authorization": f"Bearer {token}"})
+            connection.request(
+                "GET", "/api/v1" + path, headers={"Authorization": f"Bearer {token}"}
+            )
             found = tail.search(connection.getresponse().read()[-2_000:])
             path = f"/audit?limit=100&cursor={found.group(1).decode()}" if found else None
             if found:
@@ -375,8 +496,14 @@ def pages(server: Server, token: str) -> None:
                 if len(page["entries"]) != 50:
                     raise RuntimeError(f"the {name} page has {len(page['entries'])} entries")
     first, deepest = (statistics.median(times[name]) * 1000 for name in ("first", "deepest"))
-    row("audit page, deepest / first", deepest / first, "", 1.5, 1.1,
-        f"{deepest:.2f} ms / {first:.2f} ms, medians, page {len(cursors) + 1} of 100")
+    row(
+        "audit page, deepest / first",
+        deepest / first,
+        "",
+        1.5,
+        1.1,
+        f"{deepest:.2f} ms / {first:.2f} ms, medians, page {len(cursors) + 1} of 100",
+    )
 
 
 def median_start(folders: list) -> float:
@@ -390,20 +517,35 @@ def median_start(folders: list) -> float:
 def start() -> None:
     """A start with nothing there, and what the process takes then."""
     folders = [DATA / f"empty{i}" for i in range(STARTS)]
-    row("start, empty", median_start(folders), " ms", 300, 80, f"median of {STARTS}, from fork to ready")
+    row(
+        "start, empty",
+        median_start(folders),
+        " ms",
+        300,
+        80,
+        f"median of {STARTS}, from fork to ready",
+    )
     with serving(DATA / "idle") as server:
         time.sleep(1)
-        row("memory, idle", memory_mib(server.pid), " MiB", 40, 20, "a second after its first start")
+        row(
+            "memory, idle", memory_mib(server.pid), " MiB", 40, 20, "a second after its first start"
+        )
 
 
 def logins() -> None:
     """Others' requests while 64 clients log in, beside the quiet."""
     folder, people = seed("tasks", "users", LIST_USERS, TASKS_EACH)
-    others = [[raw("GET", "/api/v1/tasks?limit=50", person.token),
-               raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"})]
-              for person in people[CLIENTS:CLIENTS + 8]]
-    entering = [[raw("POST", "/api/v1/auth/login", None, {"email": person.email, "password": PASSWORD})]
-                for person in people[:CLIENTS]]
+    others = [
+        [
+            raw("GET", "/api/v1/tasks?limit=50", person.token),
+            raw("POST", "/api/v1/tasks", person.token, {"title": "Buy milk"}),
+        ]
+        for person in people[CLIENTS : CLIENTS + 8]
+    ]
+    entering = [
+        [raw("POST", "/api/v1/auth/login", None, {"email": person.email, "password": PASSWORD})]
+        for person in people[:CLIENTS]
+    ]
     quiet, busy, entered = [], [], []
     with serving(folder) as server:
         load(server.port, 1, others, 20)
@@ -418,13 +560,25 @@ def logins() -> None:
     calm, crowded = mean([q["p99_ms"] for q in quiet]), mean([b["p99_ms"] for b in busy])
     rate = mean([e["answers"] / e["seconds"] for e in entered])
     cpu = sum(e["cpu"] for e in entered) / sum(e["answers"] for e in entered) * 1000
-    row("p99 of others during logins", crowded / calm, "", 3, 1.5,
+    row(
+        "p99 of others during logins",
+        crowded / calm,
+        "",
+        3,
+        1.5,
         f"{crowded:.1f} ms / {calm:.1f} ms (medians {mean([b['p50_ms'] for b in busy]):.1f} / "
-        f"{mean([q['p50_ms'] for q in quiet]):.1f}), {rate:.0f} logins/s, CPU {cpu:.0f} ms each")
+        f"{mean([q['p50_ms'] for q in quiet]):.1f}), {rate:.0f} logins/s, CPU {cpu:.0f} ms each",
+    )
 
 
-BENCHES = {"start": start, "next": next_occurrence, "creates": creates, "lists": lists, "logins": logins,
-           "audit": audit}
+BENCHES = {
+    "start": start,
+    "next": next_occurrence,
+    "creates": creates,
+    "lists": lists,
+    "logins": logins,
+    "audit": audit,
+}
 
 
 def main() -> int:
@@ -447,11 +601,17 @@ def main() -> int:
                 say(f"  FAILED: {error}")
     finally:
         shutil.rmtree(DATA, ignore_errors=True)
-    RESULT.write_text(json.dumps({"rows": rows, "failed": failed, "cores": os.cpu_count()}, indent=2,
-                                 ensure_ascii=False) + "\n")
+    RESULT.write_text(
+        json.dumps(
+            {"rows": rows, "failed": failed, "cores": os.cpu_count()}, indent=2, ensure_ascii=False
+        )
+        + "\n"
+    )
     show_table()
-    print(f"{len(rows)} figures in {time.monotonic() - began:.0f} s, also in {RESULT.relative_to(ROOT)}"
-          + (f"; failed: {' '.join(failed)}" if failed else ""))
+    print(
+        f"{len(rows)} figures in {time.monotonic() - began:.0f} s, "
+        f"also in {RESULT.relative_to(ROOT)}" + (f"; failed: {' '.join(failed)}" if failed else "")
+    )
     return 1 if failed else 0
 
 

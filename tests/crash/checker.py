@@ -1,8 +1,8 @@
 """Holds a database against the journal of those who used it.
 
-`check` reads the file of a server that has nothing left to do and says, one sentence each, what is not
-as it must be. It trusts nothing that the program says about itself: it builds every task anew from the
-audit entries, compares the rows with that, and both with what clients were told.
+`check` reads the file of a server that has nothing left to do and says, one sentence each, what is
+not as it must be. It trusts nothing that the program says about itself: it builds every task anew
+from the audit entries, compares the rows with that, and both with what clients were told.
 """
 import collections
 import json
@@ -14,8 +14,18 @@ from crash.load import REMINDER_MINUTES
 
 RULES = ["none", "daily", "weekly", "monthly", "yearly"]
 PENDING, SENT = 0, 1  # states of the ledger
-TOLD = ("title", "description", "completed", "completed_at", "due_date", "category", "recurrence_rule",
-        "parent_task_id", "series_id", "occurrence")  # members of a task that are compared
+TOLD = (
+    "title",
+    "description",
+    "completed",
+    "completed_at",
+    "due_date",
+    "category",
+    "recurrence_rule",
+    "parent_task_id",
+    "series_id",
+    "occurrence",
+)  # members of a task that are compared
 
 
 def text_id(blob) -> str | None:
@@ -33,21 +43,29 @@ class Database:
     """Everything of a file, read in one transaction that changes nothing."""
 
     def __init__(self, path):
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None
+        )
         connection.row_factory = sqlite3.Row
         connection.execute("BEGIN")
         rows = lambda sql: connection.execute(sql).fetchall()
         self.integrity = [row[0] for row in rows("PRAGMA integrity_check")]
-        self.users = {text_id(row["id"]): row for row in rows(
-            "SELECT u.id, s.* FROM users u JOIN user_state s ON s.user_id = u.id")}
+        self.users = {
+            text_id(row["id"]): row
+            for row in rows("SELECT u.id, s.* FROM users u JOIN user_state s ON s.user_id = u.id")
+        }
         self.tasks = {text_id(row["id"]): row for row in rows("SELECT * FROM tasks")}
         self.entries = rows("SELECT * FROM audit_entries ORDER BY user_id, seq")
         self.reminders = rows("SELECT * FROM reminders")
         self.notifications = rows("SELECT * FROM notifications")
-        self.keys = {(text_id(row["user_id"]), row["key"]): row["status"]
-                     for row in rows("SELECT user_id, key, status FROM idempotency_keys")}
-        self.left = {table: rows(f"SELECT count(*) FROM {table}")[0][0]
-                     for table in ("outbox", "dead_letters", "promised_occurrences")}
+        self.keys = {
+            (text_id(row["user_id"]), row["key"]): row["status"]
+            for row in rows("SELECT user_id, key, status FROM idempotency_keys")
+        }
+        self.left = {
+            table: rows(f"SELECT count(*) FROM {table}")[0][0]
+            for table in ("outbox", "dead_letters", "promised_occurrences")
+        }
         connection.close()
 
 
@@ -106,10 +124,16 @@ class Check:
     def check_users(self) -> None:
         if set(self.database.users) != self.user_ids:
             self.say("the users are not those who registered")
-        living, completed, entries = collections.Counter(), collections.Counter(), collections.Counter()
+        living, completed, entries = (
+            collections.Counter(),
+            collections.Counter(),
+            collections.Counter(),
+        )
         for row in self.database.tasks.values():
             living[text_id(row["user_id"])] += not row["deleted"]
-            completed[text_id(row["user_id"])] += not row["deleted"] and row["completed_at"] is not None
+            completed[text_id(row["user_id"])] += (
+                not row["deleted"] and row["completed_at"] is not None
+            )
         for row in self.database.entries:
             entries[text_id(row["user_id"])] += 1
         for user_id, row in self.database.users.items():
@@ -127,7 +151,9 @@ class Check:
                 continue
             versions = [entry.version for entry in entries]
             if versions != list(range(1, row["version"] + 1)):
-                self.say(f"task {task_id} is at version {row['version']}, its entries are {versions}")
+                self.say(
+                    f"task {task_id} is at version {row['version']}, its entries are {versions}"
+                )
                 continue
             state, states = {}, {}
             for entry in entries:
@@ -150,18 +176,27 @@ class Check:
 
     @staticmethod
     def row_state(row) -> dict:
-        return {"title": row["title"], "description": row["description"],
-                "completed": row["completed_at"] is not None, "completed_at": instant(row["completed_at"]),
-                "due_date": instant(row["due_at"]), "category": row["category"],
-                "recurrence_rule": RULES[row["recurrence_rule"]],
-                "parent_task_id": text_id(row["parent_task_id"]), "series_id": text_id(row["series_id"]),
-                "occurrence": row["occurrence"], "deleted": bool(row["deleted"])}
+        return {
+            "title": row["title"],
+            "description": row["description"],
+            "completed": row["completed_at"] is not None,
+            "completed_at": instant(row["completed_at"]),
+            "due_date": instant(row["due_at"]),
+            "category": row["category"],
+            "recurrence_rule": RULES[row["recurrence_rule"]],
+            "parent_task_id": text_id(row["parent_task_id"]),
+            "series_id": text_id(row["series_id"]),
+            "occurrence": row["occurrence"],
+            "deleted": bool(row["deleted"]),
+        }
 
     def compare(self, task_id: str, known: dict, other: dict, whose: str) -> None:
         for name in (*TOLD, "deleted"):
             if name in other and known.get(name) != other[name]:
-                self.say(f"task {task_id}: {name} is {known.get(name)!r} by its entries, "
-                         f"{other[name]!r} by {whose}")
+                self.say(
+                    f"task {task_id}: {name} is {known.get(name)!r} by its entries, "
+                    f"{other[name]!r} by {whose}"
+                )
 
     def check_requests(self) -> None:
         """Each change was asked for, and happened once."""
@@ -182,10 +217,14 @@ class Check:
             if op.kind == "create" and entry.after and entry.after["title"] != op.marker:
                 self.say(f"task {entry.task_id} is not what {entry.request_id} asked for")
             # Without a key, an attempt whose answer was lost may have made a task besides.
-            expected = entry.what == op.kind and (op.kind == "create" or op.task_id == entry.task_id)
+            expected = entry.what == op.kind and (
+                op.kind == "create" or op.task_id == entry.task_id
+            )
             removed_by_reopening = op.kind == "reopen" and entry.action == "delete"
             if not expected and not removed_by_reopening:
-                self.say(f"{entry.request_id}, a {op.kind}, did a {entry.what} to task {entry.task_id}")
+                self.say(
+                    f"{entry.request_id}, a {op.kind}, did a {entry.what} to task {entry.task_id}"
+                )
         for (request_id, task_id), count in done.items():
             if count > 1:
                 self.say(f"{request_id} changed task {task_id} {count} times")
@@ -202,7 +241,11 @@ class Check:
             made = [entry for entry in self.entries_of(op) if entry.what == op.kind]
             if len(made) > 1:
                 self.say(f"{op.request_ids} have one key and did a {op.kind} {len(made)} times")
-            if op.acknowledged and self.database.keys.get((op.user_id, op.key)) not in (200, 201, 204):
+            if op.acknowledged and self.database.keys.get((op.user_id, op.key)) not in (
+                200,
+                201,
+                204,
+            ):
                 self.say(f"the answer to {op.key} is not kept")
         for answer in op.answers:
             self.check_answer(op, answer)
@@ -212,7 +255,9 @@ class Check:
             of_task = self.history.get(op.task_id, [])
             if op.kind != "create":
                 return [entry for entry in of_task if entry.request_id in op.request_ids]
-        return [entry for request_id in op.request_ids for entry in self.creations.get(request_id, [])]
+        return [
+            entry for request_id in op.request_ids for entry in self.creations.get(request_id, [])
+        ]
 
     @property
     def creations(self) -> dict:
@@ -238,7 +283,9 @@ class Check:
         told = {name: task[name] for name in TOLD}
         self.compare(task["id"], known, told, f"the answer to {op.request_ids[-1]}")
         if not any(e.version == task["version"] and e.what == op.kind for e in entries):
-            self.say(f"{op.request_ids[-1]}: version {task['version']} of {task['id']} is someone else's")
+            self.say(
+                f"{op.request_ids[-1]}: version {task['version']} of {task['id']} is someone else's"
+            )
         if op.marker and op.marker not in (task["title"], task["description"]):
             self.say(f"{op.request_ids[-1]}: the answer is to another question")
         self.check_successor_told(op, task, answer.get("next_occurrence"))
@@ -249,8 +296,10 @@ class Check:
         if successor is None:
             self.say(f"completing {task['id']} told of no next occurrence")
             return
-        withdrawn = any(entry.op == "reopen" and entry.version > task["version"]
-                        for entry in self.history[task["id"]])
+        withdrawn = any(
+            entry.op == "reopen" and entry.version > task["version"]
+            for entry in self.history[task["id"]]
+        )
         if successor["id"] not in self.database.tasks and not withdrawn:
             self.say(f"the next occurrence {successor['id']} was promised and is not there")
 
@@ -262,17 +311,25 @@ class Check:
             occurrences[text_id(row["series_id"]), row["occurrence"]].append(task_id)
         for (series_id, occurrence), tasks in occurrences.items():
             successors = occurrences.get((series_id, occurrence + 1), [])
-            completions = sum(e.action == "complete" for task_id in tasks for e in self.history[task_id])
+            completions = sum(
+                e.action == "complete" for task_id in tasks for e in self.history[task_id]
+            )
             if len(successors) > completions:
-                self.say(f"occurrence {occurrence} of series {series_id} was completed {completions} times, "
-                         f"there are {len(successors)} next ones")
+                self.say(
+                    f"occurrence {occurrence} of series {series_id} was completed {completions} "
+                    "times, "
+                    f"there are {len(successors)} next ones"
+                )
             for task_id in tasks:
                 self.check_successors(task_id, self.database.tasks[task_id], successors)
 
     def check_successors(self, task_id: str, row, successors: list) -> None:
         living = [id for id in successors if not self.database.tasks[id]["deleted"]]
-        withdrawn = [id for id in successors if id not in living
-                     and self.history[id] and self.history[id][-1].op == "reopen"]
+        withdrawn = [
+            id
+            for id in successors
+            if id not in living and self.history[id] and self.history[id][-1].op == "reopen"
+        ]
         if len(living) > 1:
             self.say(f"task {task_id} has {len(living)} living next occurrences")
         recurs = RULES[row["recurrence_rule"]] != "none"

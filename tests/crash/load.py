@@ -1,8 +1,8 @@
 """People who work with a server that keeps being killed, and their journal of what they were told.
 
-Each client has tasks of its own and does one thing after another with them, so that the order of what
-it was told is the order of what happened. Every request has an X-Request-Id that no other has; the
-audit trail repeats it, and so tells which request made which change.
+Each client has tasks of its own and does one thing after another with them, so that the order of
+what it was told is the order of what happened. Every request has an X-Request-Id that no other
+has; the audit trail repeats it, and so tells which request made which change.
 """
 import dataclasses
 import datetime
@@ -21,13 +21,16 @@ RACERS = 2
 @dataclasses.dataclass
 class Op:
     """One thing that a client wanted, with all attempts at it."""
+
     kind: str  # create update complete reopen delete restore
     user_id: str
     task_id: str | None = None  # of a create: once it was answered
     marker: str = ""  # its title (create) or its description (update), which no other has
     key: str | None = None  # Idempotency-Key
     request_ids: list = dataclasses.field(default_factory=list)
-    refused: list = dataclasses.field(default_factory=list)  # those of them that must have done nothing
+    refused: list = dataclasses.field(
+        default_factory=list
+    )  # those of them that must have done nothing
     answers: list = dataclasses.field(default_factory=list)  # bodies of the good ones; {} for a 204
 
     @property
@@ -122,7 +125,12 @@ class Client(threading.Thread):
             return False
         if answer.status in (200, 201, 204):
             op.answers.append(answer.json() if answer.body else {})
-        elif answer.status in (404, 409, 412, 503):  # not there any more, or not now: nothing was done
+        elif answer.status in (
+            404,
+            409,
+            412,
+            503,
+        ):  # not there any more, or not now: nothing was done
             op.refused.append(request_id)
         else:
             raise AssertionError(f"{method} {path}: {answer.status} {answer.body[:500]!r}")
@@ -169,8 +177,11 @@ class Client(threading.Thread):
         body = {"title": title}
         kind = self.random.random()
         if kind < 0.35:
-            body |= {"due_date": now_plus(86_400), "category": "home",
-                     "recurrence_rule": self.random.choice(["daily", "weekly", "monthly"])}
+            body |= {
+                "due_date": now_plus(86_400),
+                "category": "home",
+                "recurrence_rule": self.random.choice(["daily", "weekly", "monthly"]),
+            }
         elif kind < 0.55:  # its reminder is due in a moment …
             body["due_date"] = now_plus(REMINDER_MINUTES * 60 + self.random.uniform(0, 3))
         elif kind < 0.65:  # … or at once
@@ -203,7 +214,7 @@ class Client(threading.Thread):
         """The same completion, several times at once."""
         op = Op("complete", self.user.id, task["id"])
         self.ops.append(op)
-        # Each answer is waited for, or its server is gone: nothing is under way when they are through.
+        # Each answer is waited for, or its server is gone: nothing is under way afterwards.
         connections = [self.race_one(op) for _ in range(RACERS)]
         for connection in filter(None, connections):
             try:
@@ -217,7 +228,7 @@ class Client(threading.Thread):
         self.learn(op)
 
     def race_one(self, op: Op):
-        """Sends the completion on a connection of its own, which is returned."""
+        """Sends the completion on a connection of its own; None when it could not be sent."""
         connection = self.connect()
         if connection is None:
             return None
@@ -226,7 +237,9 @@ class Client(threading.Thread):
         try:
             connection.request("POST", f"/api/v1/tasks/{op.task_id}/complete", headers=headers)
         except (OSError, http.client.HTTPException):
+            connection.close()
             self.lost += 1
+            return None
         return connection
 
     def reopen(self, task: dict) -> None:
@@ -277,8 +290,12 @@ class Load:
         self.gate = Gate()
         people = [server.user() for _ in range(users)]
         for user in people:
-            user.patch("/auth/me/preferences", {"reminder_minutes_before": REMINDER_MINUTES}).expect(200)
-        self.clients = [Client(f"c{i}", people[i % users], self.gate, f"{seed}-{i}") for i in range(clients)]
+            user.patch(
+                "/auth/me/preferences", {"reminder_minutes_before": REMINDER_MINUTES}
+            ).expect(200)
+        self.clients = [
+            Client(f"c{i}", people[i % users], self.gate, f"{seed}-{i}") for i in range(clients)
+        ]
         self.user_ids = {user.id for user in people}
 
     def begin(self, port: int) -> None:

@@ -1,4 +1,4 @@
-"""The server is killed (SIGKILL) at random moments; what it acknowledged must be there afterwards."""
+"""The server is killed (SIGKILL) at random moments; what it acknowledged is there afterwards."""
 import concurrent.futures
 import contextlib
 import os
@@ -61,39 +61,67 @@ def test_nothing_is_lost_and_nothing_is_done_twice(campaign):
 # What the checker must notice. Each statement changes one row of what a campaign left.
 TAMPERED = {
     "a_task_is_lost": ("DELETE FROM tasks WHERE id = :task", "is not there"),
-    "a_creation_is_lost_with_its_entry":
-        ("DELETE FROM tasks WHERE id = :fresh; DELETE FROM audit_entries WHERE entity_id = :fresh", "is lost"),
-    "an_update_is_lost_with_its_entry":
-        ("UPDATE tasks SET version = version - 1, description = :before WHERE id = :updated;"
-         "DELETE FROM audit_entries WHERE entity_id = :updated AND entity_version = :version", "is lost"),
-    "an_entry_is_missing": ("DELETE FROM audit_entries WHERE entity_id = :task AND entity_version = 1", "its entries are"),
+    "a_creation_is_lost_with_its_entry": (
+        "DELETE FROM tasks WHERE id = :fresh; DELETE FROM audit_entries WHERE entity_id = :fresh",
+        "is lost",
+    ),
+    "an_update_is_lost_with_its_entry": (
+        "UPDATE tasks SET version = version - 1, description = :before WHERE id = :updated;"
+        "DELETE FROM audit_entries WHERE entity_id = :updated AND entity_version = :version",
+        "is lost",
+    ),
+    "an_entry_is_missing": (
+        "DELETE FROM audit_entries WHERE entity_id = :task AND entity_version = 1",
+        "its entries are",
+    ),
     "a_row_has_other_text": ("UPDATE tasks SET title = 'other' WHERE id = :task", "title is"),
-    "a_task_is_living_again": ("UPDATE tasks SET deleted = 1 - deleted WHERE id = :task", "deleted is"),
-    "an_entry_nobody_asked_for":
-        ("UPDATE audit_entries SET canonical = replace(canonical, '\"request_id\":\"c', '\"request_id\":\"x')"
-         " WHERE entity_id = :fresh", "nobody asked"),
-    "a_next_occurrence_is_missing":
-        ("DELETE FROM audit_entries WHERE entity_id = :successor; DELETE FROM tasks WHERE id = :successor",
-         "next occurrence"),
-    "a_second_next_occurrence":
-        ("DROP INDEX tasks_by_occurrence; INSERT INTO tasks SELECT user_id, deleted, created_at, priority_rank,"
-         " randomblob(16), title, description, due_at, due_on, completed_at, category, recurrence_rule,"
-         " recurrence_interval, recurrence_weekdays, recurrence_from, anchor_local, anchor_zone, anchor_step,"
-         " parent_task_id, series_id, occurrence, version, updated_at, remind_at, deleted_at, title_folded,"
-         " description_folded FROM tasks WHERE id = :successor", "living next occurrences"),
-    "told_twice":
-        ("INSERT INTO notifications SELECT user_id, created_at, randomblob(16), type, title, message, data,"
-         " task_id, read_at FROM notifications LIMIT 1", "told 2 times"),
-    "told_never": ("DELETE FROM notifications WHERE id = (SELECT id FROM notifications LIMIT 1)", "was not told"),
-    "the_ledger_forgot": ("DELETE FROM reminders WHERE state = 1", "told, and the ledger does not say so"),
+    "a_task_is_living_again": (
+        "UPDATE tasks SET deleted = 1 - deleted WHERE id = :task",
+        "deleted is",
+    ),
+    "an_entry_nobody_asked_for": (
+        "UPDATE audit_entries SET canonical ="
+        """ replace(canonical, '"request_id":"c', '"request_id":"x')"""
+        " WHERE entity_id = :fresh",
+        "nobody asked",
+    ),
+    "a_next_occurrence_is_missing": (
+        "DELETE FROM audit_entries WHERE entity_id = :successor;"
+        " DELETE FROM tasks WHERE id = :successor",
+        "next occurrence",
+    ),
+    "a_second_next_occurrence": (
+        "DROP INDEX tasks_by_occurrence; CREATE TEMP TABLE twin AS"
+        " SELECT * FROM tasks WHERE id = :successor; UPDATE twin SET id = randomblob(16);"
+        " INSERT INTO tasks SELECT * FROM twin",
+        "living next occurrences",
+    ),
+    "told_twice": (
+        "INSERT INTO notifications"
+        " SELECT user_id, created_at, randomblob(16), type, title, message, data,"
+        " task_id, read_at FROM notifications LIMIT 1",
+        "told 2 times",
+    ),
+    "told_never": (
+        "DELETE FROM notifications WHERE id = (SELECT id FROM notifications LIMIT 1)",
+        "was not told",
+    ),
+    "the_ledger_forgot": (
+        "DELETE FROM reminders WHERE state = 1",
+        "told, and the ledger does not say so",
+    ),
     "a_reminder_is_pending": ("UPDATE reminders SET state = 0 WHERE state = 1", "still pending"),
-    "an_event_is_left":
-        ("INSERT INTO outbox (id, topic, user_id, event, attempts, not_before)"
-         " SELECT randomblob(16), 0, id, '{}', 0, 0 FROM users LIMIT 1", "left in outbox"),
+    "an_event_is_left": (
+        "INSERT INTO outbox (id, topic, user_id, event, attempts, not_before)"
+        " SELECT randomblob(16), 0, id, '{}', 0, 0 FROM users LIMIT 1",
+        "left in outbox",
+    ),
     "a_key_is_forgotten": ("DELETE FROM idempotency_keys", "is not kept"),
     "a_counter_is_off": ("UPDATE user_state SET living_tasks = living_tasks + 1", "counters say"),
-    "a_stranger_is_there":
-        ("UPDATE users SET id = randomblob(16) WHERE id = (SELECT id FROM users LIMIT 1)", "not those who registered"),
+    "a_stranger_is_there": (
+        "UPDATE users SET id = randomblob(16) WHERE id = (SELECT id FROM users LIMIT 1)",
+        "not those who registered",
+    ),
 }
 
 
@@ -103,20 +131,39 @@ def chosen(campaign) -> dict:
     with database(campaign.server.data / "todo.db") as connection:
         one = lambda sql: connection.execute(sql + " LIMIT 1").fetchone()
         task = one("SELECT id FROM tasks WHERE version > 2 AND deleted = 0")[0]
-        created = {op.task_id.replace("-", "") for op in campaign.load.ops
-                   if op.kind == "create" and op.acknowledged}
-        fresh = next(row[0] for row in connection.execute(
-            "SELECT id FROM tasks WHERE version = 1 AND deleted = 0 AND due_at IS NULL AND parent_task_id IS NULL")
-            if row[0].hex() in created)
-        successor = one("SELECT s.id FROM tasks s JOIN tasks p ON p.id = s.parent_task_id AND p.user_id = s.user_id"
-                        " WHERE s.deleted = 0 AND s.completed_at IS NULL AND s.version = 1"
-                        " AND p.completed_at IS NOT NULL")[0]
+        created = {
+            op.task_id.replace("-", "")
+            for op in campaign.load.ops
+            if op.kind == "create" and op.acknowledged
+        }
+        fresh = next(
+            row[0]
+            for row in connection.execute(
+                "SELECT id FROM tasks WHERE version = 1 AND deleted = 0 AND due_at IS NULL"
+                " AND parent_task_id IS NULL"
+            )
+            if row[0].hex() in created
+        )
+        successor = one(
+            "SELECT s.id FROM tasks s JOIN tasks p"
+            " ON p.id = s.parent_task_id AND p.user_id = s.user_id"
+            " WHERE s.deleted = 0 AND s.completed_at IS NULL AND s.version = 1"
+            " AND p.completed_at IS NOT NULL"
+        )[0]
         version, updated = last_update(campaign, connection)
         before = connection.execute(
             "SELECT json_extract(canonical, '$.before_value.description') FROM audit_entries"
-            " WHERE entity_id = ? AND entity_version = ?", [updated, version]).fetchone()[0]
-    return {"task": task, "fresh": fresh, "successor": successor, "updated": updated, "version": version,
-            "before": before}
+            " WHERE entity_id = ? AND entity_version = ?",
+            [updated, version],
+        ).fetchone()[0]
+    return {
+        "task": task,
+        "fresh": fresh,
+        "successor": successor,
+        "updated": updated,
+        "version": version,
+        "before": before,
+    }
 
 
 def last_update(campaign, connection):
@@ -125,10 +172,12 @@ def last_update(campaign, connection):
         if op.kind != "update" or not op.acknowledged:
             continue
         row = connection.execute(
-            "SELECT t.version, t.id FROM tasks t JOIN audit_entries a ON a.user_id = t.user_id AND a.entity_id = t.id"
-            " AND a.entity_version = t.version WHERE t.id = ? AND t.description = ? AND a.action = 1"
+            "SELECT t.version, t.id FROM tasks t JOIN audit_entries a ON a.user_id = t.user_id"
+            " AND a.entity_id = t.id AND a.entity_version = t.version"
+            " WHERE t.id = ? AND t.description = ? AND a.action = 1"
             " AND json_type(canonical, '$.after_value.due_date') IS NULL",
-            [bytes.fromhex(op.task_id.replace("-", "")), op.marker]).fetchone()
+            [bytes.fromhex(op.task_id.replace("-", "")), op.marker],
+        ).fetchone()
         if row:
             return row
     raise AssertionError("no such task")
@@ -153,8 +202,10 @@ def test_an_edited_entry_breaks_the_chain(campaign, tmp_path):
     shutil.copytree(campaign.server.data, copy.data, ignore=shutil.ignore_patterns("*.sock"))
     assert copy.run("audit", "verify", check=False).returncode == 0
     with database(copy.data / "todo.db") as connection:
-        connection.execute("UPDATE audit_entries SET canonical = replace(canonical, 'Task', 'Tusk')"
-                           " WHERE position = (SELECT max(position) FROM audit_entries WHERE action = 0)")
+        connection.execute(
+            "UPDATE audit_entries SET canonical = replace(canonical, 'Task', 'Tusk')"
+            " WHERE position = (SELECT max(position) FROM audit_entries WHERE action = 0)"
+        )
     assert copy.run("audit", "verify", check=False).returncode == 1
 
 
@@ -179,7 +230,9 @@ def test_killed_while_it_migrates_it_migrates_the_next_time(tmp_path, seed):
     moments = random.Random(seed)
     for i in range(6):
         server = Server(tmp_path / str(i))
-        process = subprocess.Popen([program(), "migrate"], env=server.environment(), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [program(), "migrate"], env=server.environment(), stdout=subprocess.DEVNULL
+        )
         time.sleep(moments.uniform(0, 0.03))  # the moment of the kill
         process.kill()
         process.wait()
@@ -194,8 +247,11 @@ def filled(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("filled")).start()
     user = server.user()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: user.task(f"Task {i}", description=f"Some text, {i}. " * 20),
-                      range(TASKS)))
+        list(
+            pool.map(
+                lambda i: user.task(f"Task {i}", description=f"Some text, {i}. " * 20), range(TASKS)
+            )
+        )
     assert server.stop() == 0
     return server.data
 
@@ -211,9 +267,13 @@ def copy(filled, tmp_path):
 
 
 def kill_in(server: Server, victim: str, moment: float, *arguments) -> int:
-    """Runs a subcommand and kills it, or the server that does its work, after a moment. Its exit code."""
-    process = subprocess.Popen([program(), *map(str, arguments)], env=server.environment(),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Kills a subcommand, or the server that does its work, after a moment. Its exit code."""
+    process = subprocess.Popen(
+        [program(), *map(str, arguments)],
+        env=server.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         process.wait(moment)
     except subprocess.TimeoutExpired:

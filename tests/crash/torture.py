@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""torture.py N [--seed S] [--keep]: kills the server N times under load and checks that nothing is lost.
+"""torture.py N [--seed S] [--keep]: kills the server N times under load; nothing may be lost.
 
-The server is killed (SIGKILL) at random moments while clients work with it, sometimes again while it
-starts, and then serves the same data again. What must hold afterwards is in checker.py. Without --seed
-one is chosen and printed; the same seed asks for the same things and waits as long before each kill.
+The server is killed (SIGKILL) at random moments while clients work with it, sometimes again while
+it starts, and then serves the same data again. What must hold afterwards is in checker.py. Without
+--seed one is chosen and printed; the same seed asks for the same things and waits as long before
+each kill.
 """
 import argparse
 import os
@@ -32,9 +33,14 @@ PROBLEMS_SHOWN = 20
 
 def start_and_kill(server: Server, seconds: float) -> None:
     """Kills a server that may not be ready yet."""
-    process = subprocess.Popen([program(), "serve"], env=server.environment(), cwd=server.folder,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [program(), "serve"],
+        env=server.environment(),
+        cwd=server.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -45,7 +51,9 @@ def start_and_kill(server: Server, seconds: float) -> None:
 
 
 def outbox_rows(server: Server) -> int:
-    with sqlite3.connect(f"file:{server.data / 'todo.db'}?mode=ro", uri=True, timeout=10) as database:
+    with sqlite3.connect(
+        f"file:{server.data / 'todo.db'}?mode=ro", uri=True, timeout=10
+    ) as database:
         count = database.execute("SELECT count(*) FROM outbox").fetchone()[0]
     database.close()
     return count
@@ -67,13 +75,18 @@ class Campaign:
         while self.kills < kills and not self.problems:
             self.kill_once(kills)
             if self.kills % CHECK_EVERY == 0 or self.kills >= kills:
-                tell(f"{self.kills} kills, {len(self.load.ops)} requests, {self.load.lost} answers lost")
+                tell(
+                    f"{self.kills} kills, {len(self.load.ops)} requests, "
+                    f"{self.load.lost} answers lost"
+                )
             self.problems += self.complaints()
         self.load.end()
         return self.finish()
 
     def kill_once(self, kills: int) -> None:
-        time.sleep(self.random.uniform(*LIFE_SECONDS))  # the moment of the kill, nothing is waited for
+        time.sleep(
+            self.random.uniform(*LIFE_SECONDS)
+        )  # the moment of the kill, nothing is waited for
         self.load.gate.close()
         self.server.kill()
         self.kills += 1
@@ -102,10 +115,14 @@ class Campaign:
         return self.problems
 
     def reminders_due(self) -> int:
-        """Reminders that the timer is about to claim; those of the next second are waited for too."""
-        with sqlite3.connect(f"file:{self.server.data / 'todo.db'}?mode=ro", uri=True, timeout=10) as database:
+        """Reminders that the timer is about to claim, within the next second too."""
+        with sqlite3.connect(
+            f"file:{self.server.data / 'todo.db'}?mode=ro", uri=True, timeout=10
+        ) as database:
             soon = int((time.time() + 1) * 1000)
-            count = database.execute("SELECT count(*) FROM tasks WHERE remind_at < ?", [soon]).fetchone()[0]
+            count = database.execute(
+                "SELECT count(*) FROM tasks WHERE remind_at < ?", [soon]
+            ).fetchone()[0]
             count += database.execute("SELECT count(*) FROM outbox").fetchone()[0]
         database.close()
         return count
@@ -123,8 +140,12 @@ def torture(kills: int, seed: int, keep: bool) -> int:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="todo-torture-"))
         campaign = Campaign(folder, f"{seed}/{campaigns}")
         try:
-            problems = campaign.run(min(KILLS_PER_CAMPAIGN, kills - done), lambda text: print(
-                f"  {time.monotonic() - started:4.0f} s: {done} + {text}", flush=True))
+            problems = campaign.run(
+                min(KILLS_PER_CAMPAIGN, kills - done),
+                lambda text: print(
+                    f"  {time.monotonic() - started:4.0f} s: {done} + {text}", flush=True
+                ),
+            )
         finally:
             if campaign.server.process is not None:
                 campaign.server.kill()
@@ -140,12 +161,17 @@ def torture(kills: int, seed: int, keep: bool) -> int:
             print(f"  the data is in {folder}")
         else:
             shutil.rmtree(folder)
-    print(f"passed: {done} kills in {time.monotonic() - started:.0f} s, nothing lost, nothing done twice")
+    print(
+        f"passed: {done} kills in {time.monotonic() - started:.0f} s, "
+        "nothing lost, nothing done twice"
+    )
     return 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./dev torture", description="Kills the server under load.")
+    parser = argparse.ArgumentParser(
+        prog="./dev torture", description="Kills the server under load."
+    )
     parser.add_argument("kills", type=int, metavar="N", help="how many kills")
     parser.add_argument("--seed", type=int, help="of an earlier run, to ask for the same again")
     parser.add_argument("--keep", action="store_true", help="keep the data")
