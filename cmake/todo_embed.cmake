@@ -23,8 +23,6 @@ function(todo_embed target name)
     DEPENDS ${files} "${PROJECT_SOURCE_DIR}/tools/embed.py"
     VERBATIM)
   add_library(${target}_${name} STATIC "${source}" "${header}")
-  # A string literal of any length is fine for both compilers.
-  target_compile_options(${target}_${name} PRIVATE -Wno-overlength-strings)
   target_link_libraries(${target}_${name} PRIVATE todo_options)
   target_include_directories(${target}_${name} PUBLIC "${folder}")
   # Only to write the files, for tools that read the sources without a build.

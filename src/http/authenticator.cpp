@@ -55,6 +55,7 @@ std::optional<std::string_view> cookie_value(std::string_view header, std::strin
 
 std::optional<Credential> credential_of(const net::Request& request) {
   if (const auto authorization = request.field("Authorization")) {
+    if (request.count("Authorization") > 1) return std::nullopt;
     if (!starts_with_bearer(*authorization)) return std::nullopt;
     return Credential{trim(authorization->substr(7)), false};
   }

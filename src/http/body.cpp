@@ -149,6 +149,7 @@ void Body::ignore(std::initializer_list<std::string_view> names) {
 }
 
 void Body::refuse(std::string field, std::string message) {
+  if (std::ranges::find(errors_, field, &FieldError::field) != errors_.end()) return;
   errors_.push_back({std::move(field), std::move(message)});
 }
 

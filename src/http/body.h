@@ -42,6 +42,7 @@ class Body {
   const boost::json::value* take(std::string_view name);
 
   void ignore(std::initializer_list<std::string_view> names);
+  // The first mistake of a member is the one that is told.
   void refuse(std::string field, std::string message);
   Result<void> finish();
 

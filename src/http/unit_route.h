@@ -103,12 +103,13 @@ std::function<void(const ExchangePtr&)> write_route(
   return [parse, apply, render, with_key](const ExchangePtr& exchange) {
     auto key =
         with_key ? idempotency_key(*exchange) : Result<std::optional<IdempotencyKey>>(std::nullopt);
-    if (!key) return exchange->refuse(key.error());
+    // Told together with what the query and the body have wrong.
+    if (!key) exchange->query().refuse("Idempotency-Key", key.error().fields.front().message);
     auto in = parse(*exchange);
     if (!in) return exchange->refuse(in.error());
     auto state = std::make_shared<State>();
     state->in = std::move(*in);
-    state->key = std::move(*key);
+    if (key) state->key = std::move(*key);
     const bool queued = exchange->app().with.store.write(
         [exchange, state, apply, render](storage::Tx& tx) {
           state->out.reset();

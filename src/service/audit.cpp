@@ -196,6 +196,9 @@ void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
     if (tx.find_user(user_id)) {
       AuditHead head = tx.lock_audit_head(user_id);
       const std::int64_t seq_before = head.seq;
+      // A head that someone set without the key is not sealed anew: what is recorded after it must
+      // not hide that.
+      const bool sound = keys.is_sealed(user_id, head).value_or(false);
       for (auto event = first; event != last; ++event) {
         if (tx.has_audit_entry(user_id, event->entity_id, event->entity_version)) continue;
         const AuditEntry entry = make_entry(keys, ids, *event, head);
@@ -204,7 +207,7 @@ void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
         head.hash = entry.hash;
       }
       if (head.seq != seq_before)
-        tx.set_audit_head(user_id, keys.seal(user_id, head.seq, head.hash));
+        tx.set_audit_head(user_id, sound ? keys.seal(user_id, head.seq, head.hash) : head);
     }
     first = last;
   }

@@ -59,6 +59,22 @@ bool same_due(const std::optional<Due>& current, const DueInput& input, const Ti
 
 bool in_range(Instant instant) { return instant >= earliest_instant && instant <= latest_instant; }
 
+// Every failing member, each once.
+struct Refusals {
+  std::vector<FieldError> list;
+
+  bool name(std::string_view field) const {
+    return std::ranges::find(list, field, &FieldError::field) != list.end();
+  }
+  void add(const char* field, const char* message) {
+    if (!name(field)) list.push_back({field, message});
+  }
+};
+
+std::unexpected<Error> validation_failed(std::vector<FieldError> fields) {
+  return std::unexpected(Error{ErrorCode::invalid, "Validation failed", std::move(fields), 0});
+}
+
 struct Edited {
   bool due = false;
   bool rule = false;
@@ -90,13 +106,13 @@ void apply_recurrence(Recurrence& recurrence, const TaskInput& input) {
 }
 
 // Moves this occurrence only: the anchor, and with it the rest of the series, stays.
-void move_only_this(Task& task, const Due& due, std::vector<FieldError>& errors) {
+void move_only_this(Task& task, const Due& due, Refusals& errors) {
   if (task.due && task.due->on.has_value() != due.on.has_value()) {
-    errors.push_back(
-        {"due_date", task.due->on
-                         ? "Only this occurrence: give a date without a time, as the series has"
-                         : "Only this occurrence: give a date with a time, as the series has"});
-    return;
+    return errors.add("due_date", task.due->on
+                                      ? "Only this occurrence: give a date without a time, "
+                                        "as the series has"
+                                      : "Only this occurrence: give a date with a time, as "
+                                        "the series has");
   }
   Anchor anchor = task.due ? task.due->anchor : due.anchor;
   task.due = due;
@@ -111,9 +127,10 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
   apply_recurrence(task.recurrence, input);
   edited.rule = task.recurrence != before.recurrence;
 
-  std::vector<FieldError> errors;
-  if (task.recurrence.weekdays && task.recurrence.rule != RecurrenceRule::weekly) {
-    errors.push_back({"recurrence_weekdays", "Only a weekly task has weekdays"});
+  Refusals errors{input.refused};
+  if (task.recurrence.weekdays && task.recurrence.rule != RecurrenceRule::weekly &&
+      !errors.name("recurrence_rule")) {
+    errors.add("recurrence_weekdays", "Only a weekly task has weekdays");
   }
   if (input.due_date.present && !input.due_date.value) {
     edited.due = task.due.has_value();
@@ -121,7 +138,7 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
   } else if (input.due_date.present && !same_due(task.due, *input.due_date.value, zone)) {
     const Due due = resolve(*input.due_date.value, zone);
     if (!in_range(due.at)) {
-      errors.push_back({"due_date", "Must lie between 1970-01-01 and 9999-12-31"});
+      errors.add("due_date", "Must lie between 1970-01-01 and 9999-12-31");
     } else if (this_only && before.recurs()) {
       move_only_this(task, due, errors);
     } else {
@@ -129,24 +146,24 @@ Result<Edited> apply_input(Task& task, const TaskInput& input, const TimeZone& z
     }
     edited.due = true;
   }
-  const bool due_refused =
-      std::ranges::find(errors, "due_date", &FieldError::field) != errors.end();
-  if (task.recurs() && !task.due && !due_refused) {
-    errors.push_back({"due_date", "A recurring task needs a due date"});
-  }
+  if (task.recurs() && !task.due) errors.add("due_date", "A recurring task needs a due date");
   if (this_only && edited.rule)
-    errors.push_back({"scope", "Only this occurrence: its rule cannot change alone"});
-  if (!errors.empty()) {
-    return std::unexpected(Error{ErrorCode::invalid, "Validation failed", std::move(errors), 0});
-  }
+    errors.add("scope", "Only this occurrence: its rule cannot change alone");
+  if (!errors.list.empty()) return validation_failed(std::move(errors.list));
   return edited;
+}
+
+// The anchor is this due date's own wall time already, perhaps one that a gap has swallowed.
+bool stands_for_itself(const Due& due, const TimeZone& zone) {
+  return due.anchor.step == 0 && due.anchor.zone == zone.name() && !due.on &&
+         zone.to_instant(due.anchor.local) == due.at;
 }
 
 // A changed rule counts from this occurrence's due date on; a pending task's first rule begins a
 // series of its own. (A completed one keeps its series: its successor is found there.)
 void anchor_again(Task& task, const Task& before, const Edited& edited, const TimeZone& zone,
                   IdGenerator& ids) {
-  if (edited.rule && !edited.due && task.due) {
+  if (edited.rule && !edited.due && task.due && !stands_for_itself(*task.due, zone)) {
     task.due = task.due->on ? due_on(*task.due->on, zone) : due_at(task.due->at, zone);
   }
   const bool pending = !before.completed() || !task.completed();
@@ -292,6 +309,7 @@ Result<Task> create_task(storage::Tx& tx, const Call& call, const TaskInput& inp
 Result<Task> update_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
                          const TaskInput& input, const IfMatch& if_match, bool this_only) {
   auto loaded = load(tx, call, task_id, if_match);
+  if (!loaded && !input.refused.empty()) return validation_failed(input.refused);
   if (!loaded) return std::unexpected(loaded.error());
   const Task before = loaded->task;
   Task after = before;

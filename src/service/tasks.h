@@ -36,6 +36,9 @@ struct TaskInput {
   Member<WeekdaySet> recurrence_weekdays;
   Member<RecurrenceFrom> recurrence_from;
   Member<bool> completed;  // of an update: complete or reopen
+  // Members whose form is wrong already: nothing is done, but what else is wrong is named with
+  // them.
+  std::vector<FieldError> refused;
 };
 
 // What If-Match allows. Without the header everything; `*` any version of a task that exists.

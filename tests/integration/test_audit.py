@@ -236,6 +236,9 @@ def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
     server.start()
     user.login()
     assert verify(user)["verified"] is False
+    # What is recorded after it does not hide it.
+    user.task("Next")
+    assert verify(user)["verified"] is False
     # Nor can it be cut down to nothing: an empty chain has a sealed end too.
     server.stop()
     copy.cut({**copy.head(), "audit_seq": 0, "audit_hash": bytes(32)})

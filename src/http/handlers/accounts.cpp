@@ -377,6 +377,10 @@ net::Response render_stats(const Exchange&, const storage::TaskStats& stats) {
 
 // --- what asks for the password again: password change and deletion ---
 
+Error wrong_password(const char* field) {
+  return {ErrorCode::invalid, "Validation failed", {{field, "Is not the account's password"}}, 0};
+}
+
 // Reads the account's hash, verifies `password` and goes on with the hash that matched; answers
 // `field` wrong otherwise.
 void with_password(const ExchangePtr& exchange, std::string password, const char* field,
@@ -401,12 +405,7 @@ void with_password(const ExchangePtr& exchange, std::string password, const char
         const bool verifying = exchange->app().with.passwords.verify(
             std::move(state->password), state->stored, exchange->executor(),
             [exchange, state](auto verdict) {
-              if (!verdict.matches) {
-                return exchange->refuse(Error{ErrorCode::invalid,
-                                              "Validation failed",
-                                              {{state->field, "Is not the account's password"}},
-                                              0});
-              }
+              if (!verdict.matches) return exchange->refuse(wrong_password(state->field));
               state->then(std::move(state->stored));
             });
         if (!verifying) exchange->refuse(unavailable(busy));
@@ -415,24 +414,29 @@ void with_password(const ExchangePtr& exchange, std::string password, const char
 }
 
 // A unit whose only answer is 204, for an account whose password is still `stored`.
-void write_and_answer(const ExchangePtr& exchange, const std::string& stored,
+void write_and_answer(const ExchangePtr& exchange, const std::string& stored, const char* field,
                       std::function<void(storage::Tx&)> work,
                       std::function<void(net::Response&)> after) {
-  auto changed = std::make_shared<bool>(false);
+  struct Found {
+    bool gone = false;
+    bool changed = false;
+  };
+  auto found = std::make_shared<Found>();
   const bool queued = exchange->app().with.store.write(
-      [exchange, stored, changed, work = std::move(work)](storage::Tx& tx) {
+      [exchange, stored, found, work = std::move(work)](storage::Tx& tx) {
         const auto credentials = tx.find_credentials(exchange->caller().user_id);
-        *changed = !credentials || credentials->password_hash != stored;
-        if (*changed) return storage::Verdict::roll_back;
+        found->gone = !credentials;
+        found->changed = credentials && credentials->password_hash != stored;
+        if (found->gone || found->changed) return storage::Verdict::roll_back;
         work(tx);
         return storage::Verdict::commit;
       },
       exchange->executor(),
-      [exchange, changed, after = std::move(after)](storage::Outcome outcome) {
+      [exchange, found, field, after = std::move(after)](storage::Outcome outcome) {
         if (!known(outcome)) return exchange->refuse_unavailable(outcome);
-        if (*changed)
-          return exchange->refuse(
-              Error{ErrorCode::conflict, "The password was just changed elsewhere", {}, 0});
+        if (found->gone)
+          return exchange->refuse(Error{ErrorCode::unauthorized, "The account is gone", {}, 0});
+        if (found->changed) return exchange->refuse(wrong_password(field));
         exchange->app().authenticator.forget_user(exchange->caller().user_id);
         net::Response response = no_content();
         after(response);
@@ -454,7 +458,7 @@ void run_change_password(const ExchangePtr& exchange) {
                       [exchange, stored = std::move(stored)](const std::string& hash) {
                         if (hash.empty()) return exchange->refuse(unavailable(busy));
                         write_and_answer(
-                            exchange, stored,
+                            exchange, stored, "current_password",
                             [exchange, hash](storage::Tx& tx) {
                               tx.set_password_hash(exchange->caller().user_id, hash);
                               tx.delete_sessions(exchange->caller().user_id,
@@ -473,7 +477,7 @@ void run_delete_account(const ExchangePtr& exchange) {
   if (auto finished = body->finish(); !finished) return exchange->refuse(finished.error());
   with_password(exchange, std::move(password), "password", [exchange](const std::string& stored) {
     write_and_answer(
-        exchange, stored,
+        exchange, stored, "password",
         [exchange](storage::Tx& tx) {
           service::delete_account(tx, exchange->caller().user_id, exchange->now());
         },

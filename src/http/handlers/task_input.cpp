@@ -62,16 +62,6 @@ service::Member<WeekdaySet> take_weekdays(Body& body) {
   return {true, set};
 }
 
-// What the service would refuse later, without the members that are refused here.
-void check_new_task(Body& body, const service::TaskInput& input) {
-  const bool rule_refused = input.recurrence_rule.present && !input.recurrence_rule.value;
-  const RecurrenceRule rule = input.recurrence_rule.value.value_or(RecurrenceRule::none);
-  if (rule != RecurrenceRule::none && !input.due_date.present)
-    body.refuse("due_date", "A recurring task needs a due date");
-  if (rule != RecurrenceRule::weekly && !rule_refused && input.recurrence_weekdays.value)
-    body.refuse("recurrence_weekdays", "Only a weekly task has weekdays");
-}
-
 }  // namespace
 
 std::optional<service::DueInput> parse_due(std::string_view text) {
@@ -110,8 +100,7 @@ Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBod
     body->ignore({"id", "user_id", "completed_at", "due_on", "parent_task_id", "series_id",
                   "occurrence", "version", "created_at", "updated_at"});
   }
-  if (kind == TaskBody::create) check_new_task(*body, input);
-  if (auto finished = body->finish(); !finished) return std::unexpected(finished.error());
+  if (auto finished = body->finish(); !finished) input.refused = finished.error().fields;
   return input;
 }
 

@@ -9,8 +9,9 @@ namespace todo::http {
 enum class TaskBody { create, patch, put };
 
 // The body of POST, PATCH or PUT. PUT may carry the task as it was answered: read-only members are
-// ignored there.
-// `refused`: mistakes of the query, to be named together with the body's.
+// ignored there. Members whose form is wrong stand in `refused`, with the query's mistakes that are
+// given here: what else is wrong depends on the task, and is named with them. Fails for what is no
+// JSON object.
 Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBody kind,
                                             std::vector<FieldError> refused = {});
 

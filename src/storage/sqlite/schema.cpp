@@ -110,7 +110,7 @@ CREATE TABLE tasks (
   PRIMARY KEY (user_id, deleted, created_at DESC, priority_rank, id DESC)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX tasks_by_id ON tasks (user_id, id);
-CREATE UNIQUE INDEX tasks_by_occurrence ON tasks (user_id, series_id, occurrence) WHERE deleted = 0;
+CREATE UNIQUE INDEX tasks_by_occurrence ON tasks (user_id, series_id, occurrence) WHERE deleted = 0 AND occurrence > 1;
 CREATE INDEX tasks_by_due ON tasks (user_id, deleted, due_at, priority_rank, created_at DESC, id DESC, completed_at);
 CREATE INDEX tasks_by_category ON tasks (user_id, category) WHERE deleted = 0 AND category IS NOT NULL;
 CREATE INDEX tasks_by_remind_at ON tasks (remind_at, user_id, id) WHERE remind_at IS NOT NULL;

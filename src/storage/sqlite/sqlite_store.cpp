@@ -25,8 +25,10 @@
 namespace todo::storage::sqlite {
 namespace {
 
-// A checkpoint is due once the WAL has grown by this many pages (4 MB).
-constexpr int checkpoint_pages = 1'024;
+// A checkpoint is due once the WAL has grown by this many pages: 4 MB when there is time for it, 32
+// MB under load, where each page is written back once for many changes of it.
+constexpr int checkpoint_pages_idle = 1'024;
+constexpr int checkpoint_pages_busy = 8'192;
 // Reads that waited together share one snapshot, as long as the other readers have work too.
 constexpr std::size_t reads_per_snapshot_max = 8;
 // No wait trusts the steady clock for longer: a machine that slept has other ideas of now.
@@ -292,7 +294,8 @@ class SqliteStore final : public Store {
       if (!jobs.empty() || bus_due) run_cycle(jobs, bus_due);
       if (!reachable_) probe_disk();
       if (wal_pages_ < checkpointed_pages_) checkpointed_pages_ = 0;  // the log began anew
-      if (wal_pages_ > checkpointed_pages_ + checkpoint_pages)
+      const int grown = wal_pages_ - checkpointed_pages_;
+      if (grown > (jobs.size() > 1 ? checkpoint_pages_busy : checkpoint_pages_idle))
         checkpoint(SQLITE_CHECKPOINT_PASSIVE);
     }
   }
@@ -474,8 +477,8 @@ class SqliteStore final : public Store {
     if (now < probe_at_) return;
     probe_at_ = now + probe_interval;
     try {
-      writer_connection_.execute(
-          "BEGIN IMMEDIATE; UPDATE schema_info SET version = version; COMMIT");
+      // SQLite writes no page for an UPDATE that changes nothing, but always for this.
+      writer_connection_.execute("BEGIN IMMEDIATE; PRAGMA user_version = 0; COMMIT");
     } catch (const std::exception& error) {
       abandon(error);
     }

@@ -338,8 +338,10 @@ SELECT category FROM next WHERE category IS NOT NULL)sql");
 
 std::optional<Task> Transaction::find_occurrence(const Uuid& user_id, const Uuid& series_id,
                                                  std::int64_t occurrence) {
+  // The first of a series is no one's successor: the index leaves out what most tasks are.
   Query q(c_, "SELECT " TODO_TASK_COLUMNS
-              "FROM tasks WHERE user_id = ? AND series_id = ? AND occurrence = ? AND deleted = 0");
+              "FROM tasks WHERE user_id = ? AND series_id = ? AND occurrence = ? AND "
+              "occurrence > 1 AND deleted = 0");
   q.bind(user_id).bind(series_id).bind(occurrence);
   return q.step() ? std::optional(read_task(q)) : std::nullopt;
 }
