@@ -301,7 +301,7 @@ std::string default_data_dir(const Lookup& lookup) {
 
 // What was given, where it helps to see it: never what may be a secret, nor what spoils a terminal.
 std::string echo(const Setting& setting, const std::string& text) {
-  const bool with_password = text.contains('@');
+  const bool with_password = text.contains('@') || text.contains('?');
   const bool control =
       std::ranges::any_of(text, [](char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; });
   if (setting.secret || with_password || control || !is_valid_utf8(text)) return {};

@@ -45,6 +45,7 @@ std::int32_t code_point_at(std::string_view text) {
 
 // Unicode's White_Space property, and control characters.
 bool is_blank(std::int32_t code_point) {
+  if (code_point < 0) return false;  // no code point at all
   if (code_point <= 0x20 || (code_point >= 0x7f && code_point <= 0xa0)) return true;
   return code_point == 0x1680 || (code_point >= 0x2000 && code_point <= 0x200a) ||
          code_point == 0x2028 || code_point == 0x2029 || code_point == 0x202f ||
@@ -123,7 +124,8 @@ std::string first_code_points(std::string_view text, std::size_t count) {
 
 std::string shorten(std::string_view text, std::size_t code_points_max) {
   if (count_code_points(text) <= code_points_max) return std::string(text);
-  return std::string(trim(first_code_points(text, code_points_max - 1))) + "…";
+  return std::string(trim(first_code_points(text, std::max<std::size_t>(code_points_max, 1) - 1))) +
+         "…";
 }
 
 std::string to_hex(std::string_view bytes) {

@@ -173,9 +173,20 @@ Due in_zone(const Due& due, const Recurrence& recurrence, const TimeZone& zone) 
   // alone.
   const auto before = due_of_step_in(recurrence, due.anchor, false, due.anchor.step, from);
   const auto after = due_of_step_in(recurrence, result.anchor, false, due.anchor.step, zone);
-  if (!before || !after || before->at != after->at) {
-    result.anchor = {zone.to_local(before ? before->at : due.at), zone.name(), 0};
+  if (before && after && before->at == after->at) return result;
+  const LocalTime here = zone.to_local(before ? before->at : due.at);
+  if (before) {
+    // Clocks differ between the anchor's day and this one: the anchor's day at this one's hour, so
+    // that a month's last days are not lost.
+    const Anchor moved{day_of(result.anchor.local) + time_of_day(here), zone.name(),
+                       due.anchor.step};
+    const auto again = due_of_step_in(recurrence, moved, false, moved.step, zone);
+    if (again && again->at == before->at) {
+      result.anchor = moved;
+      return result;
+    }
   }
+  result.anchor = {here, zone.name(), 0};
   return result;
 }
 

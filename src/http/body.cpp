@@ -156,7 +156,9 @@ void Body::refuse(std::string field, std::string message) {
 Result<void> Body::finish() {
   for (const auto& member : object_) {
     if (std::ranges::find(taken_, std::string_view(member.key())) == taken_.end()) {
-      refuse(std::string(std::string_view(member.key())), "Is not a member that can be set here");
+      // No name comes twice here: there is no need to look, and there may be many.
+      errors_.push_back(
+          {std::string(std::string_view(member.key())), "Is not a member that can be set here"});
     }
   }
   if (errors_.empty()) return {};

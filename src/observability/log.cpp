@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include <fmt/format.h>
@@ -57,7 +58,11 @@ struct ValueWriter {
   void operator()(std::int64_t value) const {
     fmt::format_to(std::back_inserter(out), "{}", value);
   }
-  void operator()(double value) const { fmt::format_to(std::back_inserter(out), "{:.3f}", value); }
+  // JSON has no infinity and no NaN.
+  void operator()(double value) const {
+    std::isfinite(value) ? void(fmt::format_to(std::back_inserter(out), "{:.3f}", value))
+                         : void(out += "null");
+  }
   void operator()(bool value) const { out += value ? "true" : "false"; }
 };
 

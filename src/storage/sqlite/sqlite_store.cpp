@@ -217,7 +217,10 @@ class SqliteStore final : public Store {
     auto future = promise.get_future();
     {
       const std::lock_guard lock(write_mutex_);
-      if (stopping_) return std::unexpected("the server is stopping");
+      if (stopping_) {
+        remove_database(prepared);
+        return std::unexpected("the server is stopping");
+      }
       between_cycles_.emplace_back([&] {
         auto replaced = replace_contents(writer_connection_, prepared);
         wake_bus();
@@ -576,9 +579,16 @@ std::string backup_path(const Options& options, int version) {
                      version, stamp);
 }
 
+// Looked at before anything is written: a file that is not ours stays as it is.
+std::expected<int, std::string> version_of(const std::string& path) {
+  std::error_code none;
+  if (!std::filesystem::exists(path) || std::filesystem::file_size(path, none) == 0) return 0;
+  Connection connection(path, Access::read_only);
+  return read_schema_version(connection);
+}
+
 std::expected<Migrated, std::string> open_and_migrate(const Options& options) {
-  Connection connection(options.path, Access::read_write);
-  const auto version = read_schema_version(connection);
+  const auto version = version_of(options.path);
   if (!version) return std::unexpected(options.path + ": " + version.error());
   if (*version > schema_version) {
     return std::unexpected(
@@ -600,6 +610,7 @@ std::expected<Migrated, std::string> open_and_migrate(const Options& options) {
       return std::unexpected("before the migration: " + copied.error());
     log::info("the database was copied before its migration", {{"backup", copy}});
   }
+  Connection connection(options.path, Access::read_write);
   migrate_schema(connection, *version);
   return Migrated{*version, schema_version};
 }

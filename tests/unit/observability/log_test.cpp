@@ -1,5 +1,6 @@
 #include "observability/log.h"
 
+#include <limits>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -98,6 +99,16 @@ TEST_F(LogTest, what_is_below_the_level_is_not_written) {
             2U);
   log::set_level(log::Level::debug);
   EXPECT_EQ(lines([] { log::debug("yes"); }).size(), 1U);
+}
+
+TEST_F(LogTest, numbers_that_json_lacks_do_not_break_the_line) {
+  for (const double number :
+       {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+        std::numeric_limits<double>::quiet_NaN()}) {
+    const auto written = lines([&] { log::info("number", {{"ms", number}}); });
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_TRUE(parse_json(written.front())) << written.front();
+  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "storage/sqlite/schema.h"
 
+#include <sqlite3.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -71,8 +73,19 @@ TEST_F(Schema, a_newer_schema_is_refused_and_left_alone) {
 }
 
 TEST_F(Schema, another_programs_database_is_refused_and_left_alone) {
-  execute("CREATE TABLE recipes (name TEXT); INSERT INTO recipes VALUES ('soup')");
+  sqlite3* other = nullptr;  // opened as another program would
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(other, "CREATE TABLE recipes (name); INSERT INTO recipes VALUES ('soup')",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(other);
+  const auto bytes = [this] {
+    std::ifstream file(options().path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = bytes();
   const std::string text = refusal();
+  EXPECT_TRUE(bytes() == before) << "not even its journal mode";
   EXPECT_NE(text.find("not one of todo-app"), std::string::npos) << text;
   EXPECT_EQ(scalar("SELECT count(*) FROM recipes"), 1);
   EXPECT_EQ(scalar("SELECT count(*) FROM sqlite_master"), 1);
