@@ -5,12 +5,15 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -77,10 +80,10 @@ class RawClient {
   }
 
   // Sends until the server ends the connection. True when it did.
-  bool send_until_refused(std::string_view text) const {
-    const auto end = steady_clock::now() + deadline;
+  bool send_until_refused(std::string_view text, seconds limit = deadline) const {
+    const auto end = steady_clock::now() + limit;
     while (steady_clock::now() < end) {
-      if (::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) < 0) return true;
+      if (::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) < 0) return errno != EAGAIN;
     }
     return false;
   }
@@ -132,6 +135,9 @@ class RawClient {
 
  private:
   void connect_to(const sockaddr* address, socklen_t size) const {
+    // A server that stops reading must fail the test, not hold it up.
+    const timeval limit{deadline.count(), 0};
+    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (fd_ < 0 || connect(fd_, address, size) != 0) {
       throw std::runtime_error(std::string("cannot connect: ") + std::strerror(errno));
     }
@@ -195,23 +201,29 @@ class TestHandler final : public Handler {
     if (request.path == "/throw") throw std::runtime_error("the test wants it");
     if (request.path == "/drop") return;
     if (request.path == "/late") return keep(executor, std::move(reply));
+    if (request.path == "/hold") hold();
     if (request.path == "/stream") return reply(streamed(3, -1, 0));
     if (request.path == "/endless") return reply(streamed(-1, -1, 64 * 1024));
     if (request.path == "/broken") return reply(streamed(3, 2, 0));
     if (request.path == "/empty") return reply(Response{204, {}, "", nullptr, false});
     if (request.path == "/split") return reply(Response{}.with("X-Text", "a\r\nX-Other: b"));
+    const int number = ++handled_;
     std::string body(to_string(request.method));
     body += " " + std::string(request.target) + " " + std::string(request.body);
     Response response;
     response.body = std::move(body);
     response.with("X-Peer", std::string(request.peer))
-        .with("X-Fields", std::to_string(request.fields.size()));
+        .with("X-Fields", std::to_string(request.fields.size()))
+        .with("X-Number", std::to_string(number));
     reply(std::move(response));
   }
 
-  Response refuse(const Request&, int status, std::string_view why) override {
+  Response refuse(const Request& request, int status, std::string_view why) override {
     Response response{status, {}, std::string(why), nullptr, true};
-    response.with("X-Refused", "yes");
+    response.with("X-Refused", "yes")
+        .with("X-Understood", std::string(to_string(request.method)) + " " +
+                                  std::string(request.path) + " " +
+                                  std::string(request.field("X-Request-Id").value_or("")));
     return response;
   }
 
@@ -233,7 +245,25 @@ class TestHandler final : public Handler {
     return std::exchange(late_, std::nullopt);
   }
 
+  // Until a request at /hold keeps its I/O thread; false when none comes.
+  bool wait_held() {
+    std::unique_lock lock(mutex_);
+    return came_.wait_for(lock, deadline, [this] { return held_; });
+  }
+  void release() {
+    const std::scoped_lock lock(mutex_);
+    held_ = false;
+    came_.notify_all();
+  }
+
  private:
+  void hold() {
+    std::unique_lock lock(mutex_);
+    held_ = true;
+    came_.notify_all();
+    came_.wait_for(lock, deadline, [this] { return !held_; });
+  }
+
   static Response streamed(int count, int broken_after, std::size_t padding) {
     Response response;
     response.stream = std::make_shared<Pieces>(count, broken_after, padding);
@@ -248,11 +278,15 @@ class TestHandler final : public Handler {
 
   std::mutex mutex_;
   std::condition_variable came_;
+  bool held_ = false;
+  std::atomic<int> handled_ = 0;
   std::optional<std::pair<Executor*, Reply>> late_;
 };
 
 class ServerTest : public ::testing::Test {
  protected:
+  explicit ServerTest(int threads = 2) : threads_(threads) {}
+
   void start(ServerOptions options = {}) {
     server_ = std::make_unique<Server>(threads_, handler_, options);
     const auto started = server_->start();
@@ -282,7 +316,7 @@ class ServerTest : public ::testing::Test {
   }
 
   TestHandler handler_;
-  IoThreads threads_{2};
+  IoThreads threads_;
   std::unique_ptr<Server> server_;
 };
 
@@ -365,6 +399,34 @@ TEST_F(ServerTest, lets_a_client_that_still_sends_see_the_refusal) {
   EXPECT_TRUE(raw.send_until_refused(std::string(8 * 1024, 'x')));
 }
 
+TEST_F(ServerTest, lets_a_client_that_reads_only_at_the_end_see_the_refusal) {
+  start();
+  constexpr std::size_t bytes = 5 * 1024 * 1024;
+  RawClient raw = client();
+  raw.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(bytes) +
+           "\r\n\r\n" + std::string(bytes, 'x'));
+  EXPECT_EQ(raw.answer().status, 413);
+}
+
+TEST_F(ServerTest, a_refusal_knows_what_was_understood_of_the_request) {
+  ServerOptions options;
+  options.body_bytes_max = 10;
+  start(options);
+  const std::string fields = "Host: test\r\nX-Request-Id: mine\r\n";
+  for (const auto& [request, understood] : std::map<std::string, std::string>{
+           {"POST /a HTTP/1.1\r\n" + fields + "Content-Length: 11\r\n\r\n", "POST /a mine"},
+           {"POST /a HTTP/1.1\r\n" + fields +
+                "Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n",
+            "POST /a mine"},
+           {"GET /b HTTP/1.1\r\n" + fields + "Transfer-Encoding: gzip\r\n\r\n", "GET /b mine"},
+           {"GET /" + std::string(9'000, 'x'), "OTHER  "},
+       }) {
+    RawClient raw = client();
+    raw.send(request);
+    EXPECT_EQ(raw.answer().fields.at("x-understood"), understood) << request.substr(0, 200);
+  }
+}
+
 TEST_F(ServerTest, refuses_a_header_that_is_too_large) {
   start();
   const std::string line = "GET / HTTP/1.1\r\nHost: test\r\n";
@@ -426,7 +488,7 @@ TEST_F(ServerTest, refuses_malformed_requests) {
            "GET / FTP/1.1\r\n" + host,
            "GET /\x01 HTTP/1.1\r\n" + host,
            "GET /\xc3\xa4 HTTP/1.1\r\n" + host,
-           "GET http://test/ HTTP/1.1\r\n" + host,
+           "GET ftp://test/ HTTP/1.1\r\n" + host,
            "GET test HTTP/1.1\r\n" + host,
            "OPTIONS * HTTP/1.1\r\n" + host,
            "CONNECT test:80 HTTP/1.1\r\n" + host,
@@ -438,6 +500,19 @@ TEST_F(ServerTest, refuses_malformed_requests) {
   expect_refused("GET / HTTP/2.0\r\n" + host, 505);
   expect_refused("GET / HTTP/1.2\r\n" + host, 505);
   expect_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
+}
+
+TEST_F(ServerTest, takes_a_target_that_names_the_site) {
+  start();
+  RawClient raw = client();
+  for (const auto& [target, taken] : std::map<std::string, std::string>{
+           {"http://test/a?b=/c", "/a?b=/c"},
+           {"HTTPS://elsewhere:1/a", "/a"},
+           {"http://test", "/"},
+       }) {
+    raw.send("GET " + target + " HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(raw.answer().body, "GET " + taken + " ");
+  }
 }
 
 TEST_F(ServerTest, accepts_the_hosts_there_are) {
@@ -604,6 +679,82 @@ TEST_F(ServerTest, a_dropped_reply_is_an_internal_error) {
   ASSERT_TRUE(late);
   late.reset();  // on this thread, which is not the connection's
   EXPECT_EQ(raw.answer().status, 500);
+}
+
+TEST_F(ServerTest, refuses_a_client_that_sends_nothing_but_empty_lines) {
+  start();
+  RawClient raw = client();
+  raw.send("\r\n\r\nGET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+  EXPECT_EQ(raw.answer().body, "GET /a ");
+  expect_refused("\r\n\r\n\r\n\r\n\r\n", 400);
+  RawClient flooding = client();
+  std::string lines(64 * 1024, '\n');
+  for (std::size_t i = 0; i < lines.size(); i += 2) lines[i] = '\r';
+  EXPECT_TRUE(flooding.send_until_refused(lines));
+}
+
+// All connections on one I/O thread, which is held up until what the test sends has arrived.
+class FloodedServerTest : public ServerTest {
+ protected:
+  FloodedServerTest() : ServerTest(1) {}
+
+  void hold_up(RawClient& raw) {
+    raw.send("GET /hold HTTP/1.1\r\nHost: test\r\n\r\n");
+    ASSERT_TRUE(handler_.wait_held());
+  }
+
+  static int number(RawClient& raw) { return std::stoi(raw.answer().fields.at("x-number")); }
+
+  // One byte of the body, wrapped in much.
+  static inline const std::string chunk = "1;" + std::string(8'000, 'x') + "\r\na\r\n";
+  static constexpr std::string_view chunked =
+      "POST /flood HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+};
+
+TEST_F(FloodedServerTest, a_client_with_many_requests_does_not_keep_others_waiting) {
+  start();
+  RawClient first = client();
+  ASSERT_NO_FATAL_FAILURE(hold_up(first));
+  constexpr int requests = 1'000;
+  std::string flood;
+  for (int i = 0; i < requests; ++i) flood += "GET /f HTTP/1.1\r\nHost: test\r\n\r\n";
+  RawClient flooding = client();
+  flooding.send(flood);
+  RawClient other = client();
+  other.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+  handler_.release();
+  EXPECT_LT(number(other), requests / 10);
+  for (int i = 0; i < requests; ++i) ASSERT_EQ(flooding.answer().body, "GET /f ");
+}
+
+TEST_F(FloodedServerTest, a_client_with_an_endless_body_does_not_keep_others_waiting) {
+  start();
+  RawClient first = client();
+  ASSERT_NO_FATAL_FAILURE(hold_up(first));
+  constexpr int chunks = 2'000;
+  RawClient flooding = client();
+  flooding.send(chunked);
+  auto sent = std::async(std::launch::async, [&] {
+    for (int i = 0; i < chunks; ++i) flooding.send(chunk);
+    flooding.send("0\r\n\r\n");
+  });
+  RawClient other = client();
+  other.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+  handler_.release();
+  EXPECT_LT(number(other), number(flooding));
+  sent.get();
+}
+
+TEST_F(FloodedServerTest, a_client_with_an_endless_body_has_no_longer_than_others) {
+  ServerOptions options;
+  options.body_timeout = milliseconds(100);
+  start(options);
+  RawClient flooding = client();
+  flooding.send(chunked);
+  auto refused = std::async(std::launch::async,
+                            [&] { return flooding.send_until_refused(chunk, seconds(5)); });
+  EXPECT_EQ(flooding.answer().status, 408);
+  EXPECT_TRUE(refused.get());
 }
 
 TEST_F(ServerTest, draining_lets_the_request_in_flight_finish) {
