@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <sodium.h>
 #include <termios.h>
 #include <unistd.h>
@@ -146,6 +147,10 @@ int start(int argc, const char* const* argv) {
 }  // namespace todo::app
 
 int main(int argc, char** argv) {
+  // Answers come and go by the hundred kilobytes: what was freed is kept for the next, instead of
+  // being given back to the system and asked for again.
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   try {
     return todo::app::start(argc, argv);
   } catch (const std::exception& error) {

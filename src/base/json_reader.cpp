@@ -15,6 +15,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t first_block_bytes = 4'096;
+
 // Builds the DOM, and refuses what Boost.JSON's own builder lets pass: duplicate keys (the last
 // would win), numbers beyond a double (they would become infinite) and NUL in strings.
 struct StrictHandler {
@@ -27,9 +29,12 @@ struct StrictHandler {
     json::value container;
     std::string key;  // of an object: where the next value goes
   };
+  // The values share it, and it lives as long as they do: one block instead of one for each text.
+  json::storage_ptr storage =
+      json::make_shared_resource<json::monotonic_resource>(first_block_bytes);
   std::vector<Level> levels;
   std::string text;
-  json::value root;
+  json::value root = json::value(storage);
   std::string refusal;
 
   bool refuse(json::error_code& ec, std::string why) {
@@ -67,9 +72,9 @@ struct StrictHandler {
 
   bool on_document_begin(json::error_code&) { return true; }
   bool on_document_end(json::error_code&) { return true; }
-  bool on_object_begin(json::error_code&) { return open(json::object()); }
+  bool on_object_begin(json::error_code&) { return open(json::object(storage)); }
   bool on_object_end(std::size_t, json::error_code& ec) { return close(ec); }
-  bool on_array_begin(json::error_code&) { return open(json::array()); }
+  bool on_array_begin(json::error_code&) { return open(json::array(storage)); }
   bool on_array_end(std::size_t, json::error_code& ec) { return close(ec); }
 
   bool take_text(json::string_view last, json::error_code& ec) {
@@ -83,7 +88,8 @@ struct StrictHandler {
   }
   bool on_key(json::string_view last, std::size_t, json::error_code& ec) {
     if (!take_text(last, ec)) return false;
-    levels.back().key = std::exchange(text, {});
+    levels.back().key = text;
+    text.clear();
     return true;
   }
   bool on_string_part(json::string_view part, std::size_t, json::error_code&) {
@@ -92,21 +98,23 @@ struct StrictHandler {
   }
   bool on_string(json::string_view last, std::size_t, json::error_code& ec) {
     if (!take_text(last, ec)) return false;
-    return put(json::value(std::exchange(text, {})), ec);
+    json::value value = json::string(text, storage);
+    text.clear();
+    return put(std::move(value), ec);
   }
   bool on_number_part(json::string_view, json::error_code&) { return true; }
   bool on_int64(std::int64_t number, json::string_view, json::error_code& ec) {
-    return put(number, ec);
+    return put(json::value(number, storage), ec);
   }
   bool on_uint64(std::uint64_t number, json::string_view, json::error_code& ec) {
-    return put(number, ec);
+    return put(json::value(number, storage), ec);
   }
   bool on_double(double number, json::string_view, json::error_code& ec) {
     if (!std::isfinite(number)) return refuse(ec, "A number is too large");
-    return put(number, ec);
+    return put(json::value(number, storage), ec);
   }
-  bool on_bool(bool value, json::error_code& ec) { return put(value, ec); }
-  bool on_null(json::error_code& ec) { return put(nullptr, ec); }
+  bool on_bool(bool value, json::error_code& ec) { return put(json::value(value, storage), ec); }
+  bool on_null(json::error_code& ec) { return put(json::value(nullptr, storage), ec); }
   bool on_comment_part(json::string_view, json::error_code&) { return true; }
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -24,10 +25,17 @@ class JsonWriter {
 
   // `name` is one of ours: it is written as it stands.
   JsonWriter& key(std::string_view name) {
-    separate();
-    out_ += '"';
-    out_ += name;
-    out_ += "\":";
+    const std::size_t before = out_.size();
+    const bool comma = !first_;
+    out_.resize_and_overwrite(before + name.size() + 4, [&](char* text, std::size_t) {
+      char* end = text + before;
+      if (comma) *end++ = ',';
+      *end++ = '"';
+      end = std::ranges::copy(name, end).out;
+      *end++ = '"';
+      *end++ = ':';
+      return static_cast<std::size_t>(end - text);
+    });
     first_ = true;
     return *this;
   }

@@ -89,44 +89,52 @@ std::optional<std::optional<minutes>> take_offset(std::string_view& text) {
   return std::optional<minutes>{negative ? -offset : offset};
 }
 
-void append_digits(std::string& out, int value, int width) {
-  std::array<char, 12> digits{};
+// These write at `to` and return the end of what they wrote.
+
+char* put_digits(char* to, int value, int width) {
   for (int i = width - 1; i >= 0; --i) {
-    digits[static_cast<std::size_t>(i)] = static_cast<char>('0' + value % 10);
+    to[i] = static_cast<char>('0' + value % 10);
     value /= 10;
   }
-  out.append(digits.data(), static_cast<std::size_t>(width));
+  return to + width;
 }
 
-void append_date(std::string& out, Date date) {
-  append_digits(out, static_cast<int>(date.year()), 4);
-  out += '-';
-  append_digits(out, static_cast<int>(static_cast<unsigned>(date.month())), 2);
-  out += '-';
-  append_digits(out, static_cast<int>(static_cast<unsigned>(date.day())), 2);
+char* put_date(char* to, Date date) {
+  to = put_digits(to, static_cast<int>(date.year()), 4);
+  *to++ = '-';
+  to = put_digits(to, static_cast<int>(static_cast<unsigned>(date.month())), 2);
+  *to++ = '-';
+  return put_digits(to, static_cast<int>(static_cast<unsigned>(date.day())), 2);
 }
 
-void append_local(std::string& out, LocalTime local) {
+char* put_local(char* to, LocalTime local) {
   const auto day = std::chrono::floor<days>(local);
-  append_date(out, Date{day});
+  to = put_date(to, Date{day});
   const int ms = static_cast<int>((local - day).count());
-  out += 'T';
-  append_digits(out, ms / 3'600'000, 2);
-  out += ':';
-  append_digits(out, ms / 60'000 % 60, 2);
-  out += ':';
-  append_digits(out, ms / 1'000 % 60, 2);
+  *to++ = 'T';
+  to = put_digits(to, ms / 3'600'000, 2);
+  *to++ = ':';
+  to = put_digits(to, ms / 60'000 % 60, 2);
+  *to++ = ':';
+  to = put_digits(to, ms / 1'000 % 60, 2);
   if (ms % 1'000 != 0) {
-    out += '.';
-    append_digits(out, ms % 1'000, 3);
+    *to++ = '.';
+    to = put_digits(to, ms % 1'000, 3);
   }
+  return to;
 }
+
+using Buffer = std::array<char, 32>;
+
+std::string text_of(const Buffer& buffer, const char* end) { return {buffer.data(), end}; }
 
 }  // namespace
 
 void append_instant(std::string& out, Instant instant) {
-  append_local(out, LocalTime{instant.time_since_epoch()});
-  out += 'Z';
+  Buffer buffer;
+  char* end = put_local(buffer.data(), LocalTime{instant.time_since_epoch()});
+  *end++ = 'Z';
+  out.append(buffer.data(), end);
 }
 
 std::string format_instant(Instant instant) {
@@ -136,15 +144,13 @@ std::string format_instant(Instant instant) {
 }
 
 std::string format_date(Date date) {
-  std::string out;
-  append_date(out, date);
-  return out;
+  Buffer buffer;
+  return text_of(buffer, put_date(buffer.data(), date));
 }
 
 std::string format_local(LocalTime local) {
-  std::string out;
-  append_local(out, local);
-  return out;
+  Buffer buffer;
+  return text_of(buffer, put_local(buffer.data(), local));
 }
 
 std::optional<ParsedTime> parse_time(std::string_view text) {
