@@ -27,5 +27,4 @@ target_compile_definitions(todo_boost_asio INTERFACE
 if(TODO_TESTS)
   find_package(GTest REQUIRED CONFIG)
   find_package(rapidcheck REQUIRED CONFIG)
-  find_package(benchmark REQUIRED CONFIG)
 endif()
