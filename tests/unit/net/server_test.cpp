@@ -88,6 +88,17 @@ class RawClient {
     return false;
   }
 
+  // Until all that can be on its way is: the server does not read.
+  bool wait_full() const {
+    const auto end = steady_clock::now() + deadline;
+    pollfd ready{fd_, POLLOUT, 0};
+    while (poll(&ready, 1, 0) != 0) {
+      if (steady_clock::now() > end) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
   std::string until(std::string_view mark) {
     for (;;) {
       const std::size_t at = received_.find(mark);
@@ -738,6 +749,7 @@ TEST_F(FloodedServerTest, a_client_with_an_endless_body_does_not_keep_others_wai
     for (int i = 0; i < chunks; ++i) flooding.send(chunk);
     flooding.send("0\r\n\r\n");
   });
+  EXPECT_TRUE(flooding.wait_full());
   RawClient other = client();
   other.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
   handler_.release();
@@ -749,10 +761,14 @@ TEST_F(FloodedServerTest, a_client_with_an_endless_body_has_no_longer_than_other
   ServerOptions options;
   options.body_timeout = milliseconds(100);
   start(options);
+  RawClient first = client();
+  ASSERT_NO_FATAL_FAILURE(hold_up(first));
   RawClient flooding = client();
   flooding.send(chunked);
   auto refused = std::async(std::launch::async,
                             [&] { return flooding.send_until_refused(chunk, seconds(5)); });
+  EXPECT_TRUE(flooding.wait_full());
+  handler_.release();
   EXPECT_EQ(flooding.answer().status, 408);
   EXPECT_TRUE(refused.get());
 }
@@ -778,6 +794,7 @@ TEST_F(ServerTest, draining_lets_the_request_in_flight_finish) {
   EXPECT_TRUE(drained.get());
   EXPECT_THROW(client(), std::runtime_error);
   EXPECT_EQ(busy.rest(), "");
+  busy.close();
   EXPECT_TRUE(wait_for_connections(0));
 }
 
