@@ -60,7 +60,7 @@ class ReadTx {
   virtual TaskStats task_stats(const Uuid& user_id, Instant now) = 0;
   virtual std::vector<std::string> list_categories(
       const Uuid& user_id) = 0;  // of the living, sorted
-  // The living task of an occurrence, from the second on: the first has its series to itself.
+  // The living task of an occurrence.
   virtual std::optional<Task> find_occurrence(const Uuid& user_id, const Uuid& series_id,
                                               std::int64_t occurrence) = 0;
   // Living tasks in id order, for work in units.
