@@ -58,6 +58,7 @@ std::string read_password() {
 std::optional<int> run_at_server(const CommandLine& line) {
   const auto directory = DataDirectory::open(line.config.data_dir);
   if (!directory || !directory->in_use()) return std::nullopt;
+  if (const auto wrong = check_texts(line.operation)) return say(*wrong + "\n", EXIT_FAILURE);
   const auto sent = send_operation(directory->control_socket(), line.operation);
   if (sent) return tell(*sent);
   const auto lock = directory->lock();

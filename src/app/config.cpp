@@ -375,7 +375,7 @@ constexpr auto all_settings = std::to_array<Setting>({
      set_duration<&Config::reminder_interval, 1>, show<&Config::reminder_interval>},
     {"AUDIT_RETENTION", "Audit entries older than this are archived", "90d", false,
      set_duration<&Config::audit_retention, 1>, show<&Config::audit_retention>},
-    {"SHUTDOWN_DELAY", "How long a stop waits, not ready, before it closes the door; at most 10s",
+    {"SHUTDOWN_DELAY", "How long a stop waits, not ready, before it closes the door; at most 15s",
      "0s", false, set_shutdown_delay, show<&Config::shutdown_delay>},
     {"EVENT_BUS", "embedded (dapr: not in this build)", "embedded", false, set_bus,
      show<&Config::event_bus>},

@@ -15,6 +15,10 @@ constexpr std::chrono::hours operation_limit{2};
 
 constexpr std::string_view stopping = "the server is stopping: nothing was done, try again";
 
+std::string refusal(std::string_view why) {
+  return result_json({1, std::string(why) + "\n", true});
+}
+
 net::Response answer(int status, std::string body) {
   net::Response response;
   response.status = status;
@@ -54,9 +58,8 @@ struct ControlHandler::Impl {
     // Nobody else takes jobs any more.
     for (Job& job : jobs) {
       std::vector<Executor::Function> functions;
-      functions.emplace_back([reply = std::move(job.reply)]() mutable {
-        reply(answer(503, result_json({1, std::string(stopping) + "\n"})));
-      });
+      functions.emplace_back(
+          [reply = std::move(job.reply)]() mutable { reply(answer(503, refusal(stopping))); });
       job.executor->post(std::move(functions));
     }
     jobs.clear();
@@ -92,7 +95,7 @@ void ControlHandler::handle(const net::Request& request, Executor& executor, net
 }
 
 net::Response ControlHandler::refuse(const net::Request&, int status, std::string_view why) {
-  return answer(status, result_json({1, std::string(why) + "\n"}));
+  return answer(status, refusal(why));
 }
 
 void ControlHandler::stop() {

@@ -9,9 +9,11 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -22,6 +24,8 @@ namespace {
 
 constexpr std::size_t key_random_bytes = 48;
 constexpr std::size_t key_bytes_min = 32;
+constexpr int lock_attempts = 5;
+constexpr std::chrono::milliseconds lock_pause{40};
 
 std::unexpected<std::string> failed(const std::string& what, const std::string& path) {
   return std::unexpected(fmt::format("{} {}: {}", what, path, std::strerror(errno)));
@@ -35,6 +39,16 @@ bool write_all(int fd, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(written));
   }
   return true;
+}
+
+// `in_use` of another process holds the lock for a moment.
+bool lock_soon(int fd) {
+  for (int i = 0; i < lock_attempts; ++i) {
+    if (i > 0) std::this_thread::sleep_for(lock_pause);
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) break;
+  }
+  return false;
 }
 
 std::string first_line(const std::string& path) {
@@ -71,7 +85,7 @@ std::expected<FileLock, std::string> DataDirectory::lock() const {
   const std::string path = path_ + "/lock";
   Descriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return failed("cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_soon(fd.get())) {
     if (errno != EWOULDBLOCK) return failed("cannot lock", path);
     const std::string pid = first_line(path);
     return std::unexpected(fmt::format(

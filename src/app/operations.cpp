@@ -333,14 +333,6 @@ OperationResult archive_audit(const OperationContext& context, const Operation&)
   return {0, fmt::format("{} entries archived\n", context.archive_audit())};
 }
 
-// Arguments come from a shell: they may be any bytes.
-void check_texts(const Operation& operation) {
-  std::vector<std::string_view> texts{operation.user, operation.display_name, operation.timezone,
-                                      operation.password};
-  texts.insert(texts.end(), operation.arguments.begin(), operation.arguments.end());
-  if (!std::ranges::all_of(texts, is_valid_utf8)) throw Refusal("an argument is not valid UTF-8");
-}
-
 using Run = OperationResult (*)(const OperationContext&, const Operation&);
 
 const std::map<std::string_view, Run>& operations() {
@@ -371,9 +363,17 @@ std::string text_member(const boost::json::object& object, std::string_view name
 
 }  // namespace
 
+std::optional<std::string> check_texts(const Operation& operation) {
+  std::vector<std::string_view> texts{operation.user, operation.display_name, operation.timezone,
+                                      operation.password};
+  texts.insert(texts.end(), operation.arguments.begin(), operation.arguments.end());
+  if (std::ranges::all_of(texts, is_valid_utf8)) return std::nullopt;
+  return "an argument is not valid UTF-8";
+}
+
 OperationResult run_operation(const OperationContext& context, const Operation& operation) {
   try {
-    check_texts(operation);
+    if (const auto wrong = check_texts(operation)) throw Refusal(*wrong);
     const auto found = operations().find(operation.name);
     if (found == operations().end()) throw Refusal("unknown operation " + operation.name);
     return found->second(context, operation);

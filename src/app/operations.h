@@ -43,6 +43,9 @@ struct OperationContext {
       forget_credentials;  // of one user, or everybody's
 };
 
+// Arguments come from a shell and may be any bytes: a sentence where one is no text.
+std::optional<std::string> check_texts(const Operation& operation);
+
 // Runs it, on the calling thread, which waits. Never throws.
 OperationResult run_operation(const OperationContext& context, const Operation& operation);
 

@@ -110,7 +110,7 @@ class Running {
       return std::unexpected("DATA_DIR: " + started.error());
     if (core_.config.metrics_port != 0) {
       if (auto started = metrics_server_.start(); !started)
-        return std::unexpected("METRICS_PORT: " + started.error());
+        return std::unexpected("HOST, METRICS_PORT: " + started.error());
     }
     if (auto started = public_server_.start(); !started)
       return std::unexpected("HOST, PORT: " + started.error());

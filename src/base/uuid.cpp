@@ -45,10 +45,10 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
 void Uuid::append_to(std::string& out) const {
   std::array<char, 36> text{};
   std::size_t at = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
+  for (const std::uint8_t byte : bytes) {
     if (hyphen_at(at)) text[at++] = '-';
-    text[at++] = hex_digits[bytes[i] >> 4];
-    text[at++] = hex_digits[bytes[i] & 0xf];
+    text[at++] = hex_digits[byte >> 4];
+    text[at++] = hex_digits[byte & 0xf];
   }
   out.append(text.data(), text.size());
 }

@@ -430,10 +430,6 @@ void Session::close() {
   if (awaited != nullptr) awaited->settle(shard.loop->executor());
 }
 
-// A client that always has more to send must not keep the thread from the others, nor its own time
-// limits from being looked at.
-Task<void> give_way() { co_await asio::post(use_task); }
-
 // Received::nothing never: waits until there is data, or the connection or its time ended.
 Task<Received> wait_and_receive(Session& s) {
   for (;;) {
@@ -446,11 +442,13 @@ Task<Received> wait_and_receive(Session& s) {
   }
 }
 
-// As wait_and_receive, but takes at once what is there already. `turns` counts over one message.
+// As wait_and_receive, but takes at once what is there already. A client that always has more to
+// send must not keep the thread from the others, nor its own time limits from being looked at: now
+// and then it gives way. `turns` counts over one message.
 Task<Received> receive(Session& s, int& turns) {
   const Received received = s.try_receive();
   if (received == Received::nothing) co_return co_await wait_and_receive(s);
-  if (++turns % receives_per_turn == 0) co_await give_way();
+  if (++turns % receives_per_turn == 0) co_await asio::post(use_task);
   co_return s.closed || s.timed_out ? Received::gone : received;
 }
 
@@ -610,11 +608,13 @@ Method to_method(http::verb verb) {
 // here, whatever it is called.
 std::string_view origin_form(std::string_view target) {
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (target.size() < scheme.size() ||
-        !boost::beast::iequals({target.data(), scheme.size()}, {scheme.data(), scheme.size()}))
+    const std::string_view start = target.substr(0, scheme.size());
+    if (!boost::beast::iequals({start.data(), start.size()}, {scheme.data(), scheme.size()}))
       continue;
-    const std::size_t path = target.find('/', scheme.size());
-    return path == std::string_view::npos ? "/" : target.substr(path);
+    const std::size_t end = std::min(target.find_first_of("/?#", scheme.size()), target.size());
+    const std::string_view authority = target.substr(scheme.size(), end - scheme.size());
+    if (authority.empty() || !valid_host(authority)) return target;
+    return end == target.size() ? "/" : target.substr(end);
   }
   return target;
 }
@@ -1007,7 +1007,7 @@ Task<void> serve_all(Session& s) {
       if (received == Received::nothing) continue;
     }
     keep = co_await serve(s);
-    if (keep && !s.unread().empty()) co_await give_way();
+    if (keep && !s.unread().empty()) co_await asio::post(use_task);
     if (s.closed) co_return;
   }
   if (s.lingers) co_await linger(s);
