@@ -39,7 +39,9 @@ void ReminderTimer::planned(Instant remind_at) {
   const std::int64_t asked = to_ms(remind_at);
   while (asked < current && !look_at_ms_.compare_exchange_weak(current, asked)) {
   }
-  if (asked < current) worker_.wake();
+  // A time to look that is past already: the clock was set forward, and the worker's sleep, which
+  // is a steady clock's, knows nothing of it.
+  if (asked < current || current <= to_ms(clock_.now())) worker_.wake();
 }
 
 std::expected<int, std::string> ReminderTimer::check() {

@@ -128,6 +128,14 @@ def test_the_timer_keeps_the_second_after_the_clock_was_set_back(timed):
     eventually(lambda: titles(user) == ["After", "Before"])
 
 
+def test_the_timer_keeps_the_second_after_the_clock_was_set_forward(timed):
+    user = timed.user()
+    user.patch("/auth/me/preferences", {"reminder_minutes_before": 5}).expect(200)
+    timed.set_clock_offset(HOUR)
+    user.task("Soon", due_date=after(timed, minutes=5, seconds=2))
+    eventually(lambda: titles(user) == ["Soon"])
+
+
 def test_a_machine_that_was_suspended_tells_what_fell_due_unasked(timed):
     user = timed.user()
     late = user.task("Late", due_date=after(timed, hours=3))
