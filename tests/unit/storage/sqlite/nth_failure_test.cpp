@@ -19,11 +19,16 @@ namespace {
 using Call = DiskWatcher::Call;
 
 // The n-th call of a kind fails, once, counted over all files whose path ends in `suffix`. Nothing
-// is really synced: no power fails here.
+// is really synced: no power fails here. For the time of this object.
 class NthFailure final : public DiskWatcher {
  public:
   NthFailure(Call call, int n, int code, std::string suffix = "")
-      : call_(call), n_(n), code_(code), suffix_(std::move(suffix)) {}
+      : call_(call), n_(n), code_(code), suffix_(std::move(suffix)) {
+    FailingDisk::instance().watch(this);
+  }
+  ~NthFailure() override { FailingDisk::instance().watch(nullptr); }
+  NthFailure(const NthFailure&) = delete;
+  NthFailure& operator=(const NthFailure&) = delete;
   bool happened() const { return calls_ >= n_; }
 
   std::optional<int> instead_of(Call call, std::string_view path) override {
@@ -55,15 +60,17 @@ class NthFailureTest : public SqliteTest {
   }
   ~NthFailureTest() override {
     if (store_) store_->stop();
-    disk_.watch(nullptr);
   }
 
-  void begin_anew() {
+  void remove_files() {
     for (const char* suffix : {"", "-wal", "-shm", "-journal"})
       std::filesystem::remove(path_ + suffix);
     for (const std::string& copy : {backup_, backup_ + ".part"}) std::filesystem::remove(copy);
-    std::filesystem::copy_file(template_, path_);
     outcomes_.clear();
+  }
+  void begin_anew() {
+    remove_files();
+    std::filesystem::copy_file(template_, path_);
   }
   // Opening may fail when its call does; then it succeeds.
   int open_at_last() {
@@ -110,7 +117,9 @@ class NthFailureTest : public SqliteTest {
   int session(const NthFailure& failure) {
     int failures = open_at_last();
     const auto count = [&](bool well) { failures += well ? 0 : 1; };
-    for (std::size_t unit = 0; unit < units; ++unit) {
+    int after = 0;  // units since the failure: a few show that work goes on
+    for (std::size_t unit = 0; unit < units && after < 3; ++unit) {
+      if (failure.happened()) ++after;
       if (unit == units / 2) {
         close_store();
         failures += open_at_last();
@@ -150,13 +159,13 @@ class NthFailureTest : public SqliteTest {
     for (bool happened = true; happened; n += step) {
       SCOPED_TRACE("call " + std::to_string(n));
       begin_anew();
-      NthFailure failure(call, n, code);
-      disk_.watch(&failure);
-      const int failures = session(failure);
-      EXPECT_LE(failures, 1) << "one failure of the disk is one of ours at most";
-      failed += failures;
-      happened = failure.happened();
-      disk_.watch(nullptr);
+      {
+        const NthFailure failure(call, n, code);
+        const int failures = session(failure);
+        EXPECT_LE(failures, 1) << "one failure of the disk is one of ours at most";
+        failed += failures;
+        happened = failure.happened();
+      }
       check_file(path_);
       if (std::filesystem::exists(backup_)) check_file(backup_);
       if (HasFailure()) return;
@@ -165,7 +174,6 @@ class NthFailureTest : public SqliteTest {
     std::cout << n - step << " calls, " << failed << " of them failed a request\n";
   }
 
-  FailingDisk& disk_ = FailingDisk::instance();
   const std::string template_ = folder_.file("template");
   const std::string backup_ = folder_.file("backup");
   User user_;
@@ -206,23 +214,49 @@ TEST_F(NthFailureTest, memory_that_cannot_be_shared_fails_one_request_at_most) {
   fail_each(Call::map, SQLITE_IOERR_SHMMAP);
 }
 
+TEST_F(NthFailureTest, a_first_start_that_fails_is_tried_again) {
+  for (const auto& [call, code] :
+       {std::pair(Call::write, SQLITE_FULL), std::pair(Call::read, SQLITE_IOERR_READ),
+        std::pair(Call::sync, SQLITE_IOERR_FSYNC)}) {
+    int failed = 0;
+    bool happened = true;
+    for (int n = 1; happened; n += call == Call::write ? 3 : 1) {
+      SCOPED_TRACE("call " + std::to_string(n));
+      remove_files();
+      {
+        const NthFailure failure(call, n, code);
+        const int failures = open_at_last();
+        happened = failure.happened();
+        EXPECT_LE(failures, 1);
+        failed += failures;
+      }
+      test::write(*store_, [&](Tx& tx) { tx.insert_user(user_, user_.email, "hash"); });
+      EXPECT_EQ(write_unit(0), Outcome::committed);
+      close_store();
+      check_file(path_);
+      if (HasFailure()) return;
+    }
+    EXPECT_GT(failed, 0);
+  }
+}
+
 TEST_F(NthFailureTest, a_checkpoint_that_fails_under_load_costs_nothing) {
   const std::vector<std::pair<Call, int>> failures{
       {Call::write, 1}, {Call::write, 2}, {Call::write, 700}, {Call::truncate, 1}, {Call::read, 1}};
   for (const auto& [call, n] : failures) {
     begin_anew();
     open_store();
-    NthFailure failure(call, n, SQLITE_FULL, call == Call::read ? ".db-wal" : ".db");
-    disk_.watch(&failure);
-    // More than a checkpoint waits for.
-    for (const std::size_t unit : {0U, 1U})
-      EXPECT_EQ(write_unit(unit, 2'500'000), Outcome::committed);
-    EXPECT_TRUE(test::eventually([&] { return failure.happened(); }));
-    for (const std::size_t unit : {2U, 3U}) EXPECT_EQ(write_unit(unit), Outcome::committed);
-    EXPECT_EQ(count_tasks(), committed_tasks());
-    EXPECT_TRUE(store_->health().reachable);
-    close_store();
-    disk_.watch(nullptr);
+    {
+      const NthFailure failure(call, n, SQLITE_FULL, call == Call::read ? ".db-wal" : ".db");
+      // More than a checkpoint waits for.
+      for (const std::size_t unit : {0U, 1U})
+        EXPECT_EQ(write_unit(unit, 2'500'000), Outcome::committed);
+      EXPECT_TRUE(test::eventually([&] { return failure.happened(); }));
+      for (const std::size_t unit : {2U, 3U}) EXPECT_EQ(write_unit(unit), Outcome::committed);
+      EXPECT_EQ(count_tasks(), committed_tasks());
+      EXPECT_TRUE(store_->health().reachable);
+      close_store();
+    }
     check_file(path_);
   }
 }
@@ -233,12 +267,11 @@ TEST_F(NthFailureTest, any_sync_that_fails_ends_the_process_and_loses_nothing_ac
   for (int n = 1;; ++n) {
     SCOPED_TRACE("sync " + std::to_string(n));
     begin_anew();
-    NthFailure failure(Call::sync, n, SQLITE_IOERR_FSYNC);
     const pid_t child = ::fork();  // no thread runs here while no store is open
     ASSERT_GE(child, 0);
     if (child == 0) {
       told_.emplace(told);
-      disk_.watch(&failure);
+      const NthFailure failure(Call::sync, n, SQLITE_IOERR_FSYNC);
       session(failure);
       std::_Exit(failure.happened() ? EXIT_SUCCESS : no_such_call);
     }
