@@ -14,3 +14,17 @@ def server(tmp_path_factory):
 @pytest.fixture
 def user(server):
     return server.user()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Makes servers of the test's own, each in a folder below its own; they end with the test."""
+    servers = []
+
+    def make(name: str) -> Server:
+        servers.append(Server(tmp_path / name))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()

@@ -4,7 +4,6 @@ import pathlib
 import re
 import secrets
 
-from harness.server import Server
 from program_help import show_help, subcommands
 
 TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
@@ -42,8 +41,8 @@ def test_every_metric_is_documented_with_its_type(server, user):
     assert sorted((code(name), kind) for name, kind, _ in rows("Metrics")) == sorted(told)
 
 
-def test_keys_change_without_ending_sessions_or_breaking_chains(tmp_path):
-    server = Server(tmp_path / "server").start()
+def test_keys_change_without_ending_sessions_or_breaking_chains(place):
+    server = place("server").start()
     user = server.user()
     task = user.task()
     server.stop()
@@ -61,16 +60,15 @@ def test_keys_change_without_ending_sessions_or_breaking_chains(tmp_path):
     user.get("/tasks").expect(401)
     verified = server.run("audit", "verify", check=False)
     assert verified.returncode == 1 and "AUDIT_KEY" in verified.stdout
-    server.stop()
 
 
-def test_a_backup_with_both_keys_goes_on_in_another_folder(tmp_path):
-    old = Server(tmp_path / "old").start()
+def test_a_backup_with_both_keys_goes_on_in_another_folder(place, tmp_path):
+    old = place("old").start()
     user = old.user()
     task = user.task()
     old.run("backup", str(tmp_path / "copy.db"))
     old.stop()
-    new = Server(tmp_path / "new")
+    new = place("new")
     new.data.mkdir(mode=0o700)
     for key in ("jwt.key", "audit.key"):
         (new.data / key).write_bytes((old.data / key).read_bytes())
@@ -80,4 +78,3 @@ def test_a_backup_with_both_keys_goes_on_in_another_folder(tmp_path):
     assert user.read(task)["title"] == task["title"]  # with the session of before
     assert user.edit(task, title="Buy oat milk")["version"] == 2
     assert new.run("audit", "verify").stdout == "verified: 1 chain, 2 entries\n"
-    new.stop()
