@@ -12,25 +12,6 @@ class Units : public StoreTest {
   bool exists(const Uuid& task_id) {
     return read([&](ReadTx& tx) { return tx.find_task(ann_, task_id).has_value(); });
   }
-  // Holds up whatever would take units, until the signal: those written meanwhile wait together.
-  class HeldUp {
-   public:
-    HeldUp(Store& store, Executor& executor) {
-      EXPECT_TRUE(store.write(
-          [this](Tx&) {
-            running_.give();
-            EXPECT_TRUE(released_.wait());
-            return Verdict::commit;
-          },
-          executor, [](Outcome) {}));
-      EXPECT_TRUE(running_.wait());
-    }
-    void release() { released_.give(); }
-
-   private:
-    test::Signal running_;
-    test::Signal released_;
-  };
 };
 
 TEST_P(Units, a_unit_commits_or_rolls_back_as_it_says) {
@@ -76,7 +57,7 @@ TEST_P(Units, a_refused_statement_fails_its_unit_and_not_its_neighbours) {
   const Task last = new_task(ann_, "last");
   test::QueueExecutor executor;
   std::vector<Outcome> outcomes(4, Outcome::unknown);
-  HeldUp writer(*store_, executor);
+  test::HeldWriter writer(*store_, executor);
   const auto add = [&](std::size_t index, WriteUnit unit) {
     EXPECT_TRUE(store_->write(std::move(unit), executor,
                               [&, index](Outcome outcome) { outcomes[index] = outcome; }));
@@ -110,7 +91,7 @@ TEST_P(Units, a_refused_statement_fails_its_unit_and_not_its_neighbours) {
 
 TEST_P(Units, units_wait_in_order) {
   test::QueueExecutor executor;
-  HeldUp writer(*store_, executor);
+  test::HeldWriter writer(*store_, executor);
   const Task task = new_task(ann_, "0");
   constexpr int changes = 20;
   EXPECT_TRUE(store_->write(
@@ -190,7 +171,7 @@ TEST_P(Units, neighbours_of_a_lost_transaction_are_committed_once) {
   const Task last = new_task(ann_, "last");
   test::QueueExecutor executor;
   std::vector<Outcome> outcomes;
-  HeldUp writer(*store_, executor);
+  test::HeldWriter writer(*store_, executor);
   const auto add = [&](const Task& task, bool lose) {
     EXPECT_TRUE(store_->write(
         [&task, lose](Tx& tx) {
@@ -346,7 +327,7 @@ TEST_P(Units, a_full_queue_refuses_reads_and_runs_all_it_took) {
 
 TEST_P(Units, stopping_finishes_what_is_queued) {
   test::QueueExecutor executor;
-  HeldUp writer(*store_, executor);
+  test::HeldWriter writer(*store_, executor);
   std::vector<Task> tasks;
   for (int i = 0; i < 300; ++i) tasks.push_back(new_task(ann_, "t"));
   for (const Task& task : tasks) {

@@ -5,10 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "storage/store.h"
+#include "support/executors.h"
 
-// Work in a transaction of its own, done when the call returns; it answers what the work answers.
 namespace todo::test {
 
+// Work in a transaction of its own, done when the call returns; it answers what the work answers.
 template <class Work>
 std::invoke_result_t<Work&, storage::Tx&> write(storage::Store& store, Work work) {
   using Result = std::invoke_result_t<Work&, storage::Tx&>;
@@ -37,5 +38,26 @@ std::invoke_result_t<Work&, storage::ReadTx&> read(storage::Store& store, Work w
     return result;
   }
 }
+
+// Holds up whatever would take units, until it is released: those written meanwhile wait together,
+// for one cycle of a store that commits in groups.
+class HeldWriter {
+ public:
+  HeldWriter(storage::Store& store, Executor& executor) {
+    EXPECT_TRUE(store.write(
+        [this](storage::Tx&) {
+          running_.give();
+          EXPECT_TRUE(released_.wait());
+          return storage::Verdict::commit;
+        },
+        executor, [](storage::Outcome) {}));
+    EXPECT_TRUE(running_.wait());
+  }
+  void release() { released_.give(); }
+
+ private:
+  Signal running_;
+  Signal released_;
+};
 
 }  // namespace todo::test

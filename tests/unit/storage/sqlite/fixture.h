@@ -61,24 +61,6 @@ class SqliteTest : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-// Holds the writer up, so that what is written meanwhile is one cycle's work.
-class HeldWriter {
- public:
-  HeldWriter(Store& store, Executor& executor) {
-    EXPECT_TRUE(store.write(
-        [this](Tx&) {
-          running_.give();
-          EXPECT_TRUE(released_.wait());
-          return Verdict::commit;
-        },
-        executor, [](Outcome) {}));
-    EXPECT_TRUE(running_.wait());
-  }
-  void release() { released_.give(); }
-
- private:
-  test::Signal running_;
-  test::Signal released_;
-};
+using test::HeldWriter;
 
 }  // namespace todo::storage::sqlite
