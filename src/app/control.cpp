@@ -49,20 +49,20 @@ struct ControlHandler::Impl {
         jobs.pop_front();
       }
       const OperationResult result = run_operation(context, job.operation);
-      std::vector<Executor::Function> functions;
-      functions.emplace_back([reply = std::move(job.reply), body = result_json(result)]() mutable {
-        reply(answer(200, std::move(body)));
-      });
-      job.executor->post(std::move(functions));
+      hand_back(job, answer(200, result_json(result)));
     }
     // Nobody else takes jobs any more.
-    for (Job& job : jobs) {
-      std::vector<Executor::Function> functions;
-      functions.emplace_back(
-          [reply = std::move(job.reply)]() mutable { reply(answer(503, refusal(stopping))); });
-      job.executor->post(std::move(functions));
-    }
+    for (Job& job : jobs) hand_back(job, answer(503, refusal(stopping)));
     jobs.clear();
+  }
+
+  static void hand_back(Job& job, net::Response response) {
+    std::vector<Executor::Function> functions;
+    functions.emplace_back(
+        [reply = std::move(job.reply), response = std::move(response)]() mutable {
+          reply(std::move(response));
+        });
+    job.executor->post(std::move(functions));
   }
 
   OperationContext context;
