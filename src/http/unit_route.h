@@ -15,12 +15,13 @@ namespace todo::http {
 
 struct Nothing {};
 
-template <class In, class Out>
+// `Given` is `const Out&`, or `Out&&` where the response takes what was made over.
+template <class In, class Out, class Given>
 std::function<void(const ExchangePtr&)> read_route(Result<In> (*parse)(Exchange&),
                                                    Result<Out> (*apply)(storage::ReadTx&,
                                                                         const Exchange&, const In&),
                                                    net::Response (*render)(const Exchange&,
-                                                                           const Out&)) {
+                                                                           Given)) {
   struct State {
     In in;
     std::optional<Result<Out>> out;
@@ -38,7 +39,7 @@ std::function<void(const ExchangePtr&)> read_route(Result<In> (*parse)(Exchange&
           if (outcome != storage::Outcome::committed || !state->out)
             return exchange->refuse_unavailable(outcome);
           if (!*state->out) return exchange->refuse(state->out->error());
-          exchange->respond(render(*exchange, **state->out));
+          exchange->respond(render(*exchange, static_cast<Given>(**state->out)));
         });
     if (!queued) exchange->refuse_unavailable(storage::Outcome::failed);
   };

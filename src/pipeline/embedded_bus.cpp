@@ -95,7 +95,13 @@ bool EmbeddedBus::apply_audit_together(storage::Tx& tx,
   }
   const auto applied = tx.nested([&] { consumers_.consume_audit(tx, events); });
   if (!applied) return false;
-  for (const storage::OutboxRow* row : rows) succeeded(tx, *row, now);
+  std::vector<Uuid> ids;
+  ids.reserve(rows.size());
+  for (const storage::OutboxRow* row : rows) {
+    ids.push_back(row->event.id);
+    count_applied(row->event, now);
+  }
+  tx.delete_outbox(ids);
   return true;
 }
 
@@ -114,18 +120,18 @@ void EmbeddedBus::apply_one(storage::Tx& tx, const storage::OutboxRow& row, Inst
     }
   });
   if (applied) {
-    succeeded(tx, row, now);
+    tx.delete_outbox({row.event.id});
+    count_applied(row.event, now);
   } else {
     put_off(tx, row, applied.error(), hopeless, now);
   }
 }
 
-void EmbeddedBus::succeeded(storage::Tx& tx, const storage::OutboxRow& row, Instant now) {
-  tx.delete_outbox(row.event.id);
-  TopicProbe& probe = probes_[index_of(row.event.topic)];
+void EmbeddedBus::count_applied(const OutboxEvent& event, Instant now) {
+  TopicProbe& probe = probes_[index_of(event.topic)];
   probe.applied->add();
   probe.lag_seconds->observe(
-      std::max(0.0, std::chrono::duration<double>(now - made_at(row.event.id)).count()));
+      std::max(0.0, std::chrono::duration<double>(now - made_at(event.id)).count()));
 }
 
 void EmbeddedBus::put_off(storage::Tx& tx, const storage::OutboxRow& row, const std::string& why,

@@ -38,7 +38,7 @@ class EmbeddedBus {
   bool apply_audit_together(storage::Tx& tx, const std::vector<const storage::OutboxRow*>& rows,
                             Instant now);
   void apply_one(storage::Tx& tx, const storage::OutboxRow& row, Instant now);
-  void succeeded(storage::Tx& tx, const storage::OutboxRow& row, Instant now);
+  void count_applied(const OutboxEvent& event, Instant now);
   void put_off(storage::Tx& tx, const storage::OutboxRow& row, const std::string& why,
                bool hopeless, Instant now);
 

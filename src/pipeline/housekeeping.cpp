@@ -119,7 +119,7 @@ void Housekeeping::retain() {
     int gone = purge_rows_per_unit;
     while (gone >= purge_rows_per_unit) {
       const bool written = write([&](storage::Tx& tx) {
-        gone = purge(tx);
+        gone = tx.try_single(storage::SingleWork::retention) ? purge(tx) : 0;
         return gone > 0 ? storage::Verdict::commit : storage::Verdict::roll_back;
       });
       if (!written) break;

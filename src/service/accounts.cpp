@@ -98,7 +98,7 @@ Result<User> register_user(storage::Tx& tx, const AuditKeys& keys, IdGenerator& 
   if (!tx.insert_user(user, fold_case(user.email), registration.password_hash)) {
     return fail(ErrorCode::conflict, "Email already registered");
   }
-  tx.set_audit_head(user.id, keys.seal(user.id, 0, {}));
+  tx.set_audit_heads({{user.id, keys.seal(user.id, 0, {})}});
   return user;
 }
 

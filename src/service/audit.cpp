@@ -3,7 +3,9 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
+#include <tuple>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -182,6 +184,40 @@ void add_waiting(storage::ReadTx& tx, const Uuid& user_id, ChainVerifier& verifi
   }
 }
 
+std::vector<Uuid> users_of(const std::vector<AuditEvent>& events) {
+  std::vector<Uuid> users;
+  for (const AuditEvent& event : events) {
+    if (users.empty() || users.back() != event.user_id) users.push_back(event.user_id);
+  }
+  return users;
+}
+
+// Records the events of those users who are there; events and chains are sorted by user. false, and
+// nothing is written, when one of them is recorded already.
+bool try_record(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
+                const std::vector<AuditEvent>& events, std::vector<storage::AuditChain> chains) {
+  std::vector<AuditEntry> entries;
+  entries.reserve(events.size());
+  auto event = events.begin();
+  for (auto& [user_id, head] : chains) {
+    // A head that someone set without the key is not sealed anew: what is recorded after it must
+    // not hide that.
+    const bool sound = keys.is_sealed(user_id, head).value_or(false);
+    while (event != events.end() && event->user_id < user_id) ++event;
+    for (; event != events.end() && event->user_id == user_id; ++event) {
+      const AuditEntry& entry = entries.emplace_back(make_entry(keys, ids, *event, head));
+      head.seq = entry.seq;
+      head.hash = entry.hash;
+    }
+    if (sound) head = keys.seal(user_id, head.seq, head.hash);
+  }
+  if (!entries.empty()) {
+    if (!tx.append_audit(entries)) return false;
+    tx.set_audit_heads(chains);
+  }
+  return true;
+}
+
 }  // namespace
 
 void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
@@ -189,28 +225,16 @@ void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
   // Ids tell the order of making: a user's events are recorded in it, whatever the order of
   // arrival.
   std::ranges::sort(events, {}, [](const AuditEvent& e) { return std::pair(e.user_id, e.id); });
-  for (auto first = events.begin(); first != events.end();) {
-    const Uuid user_id = first->user_id;
-    const auto last = std::find_if(first, events.end(),
-                                   [&](const AuditEvent& e) { return e.user_id != user_id; });
-    if (tx.find_user(user_id)) {
-      AuditHead head = tx.lock_audit_head(user_id);
-      const std::int64_t seq_before = head.seq;
-      // A head that someone set without the key is not sealed anew: what is recorded after it must
-      // not hide that.
-      const bool sound = keys.is_sealed(user_id, head).value_or(false);
-      for (auto event = first; event != last; ++event) {
-        if (tx.has_audit_entry(user_id, event->entity_id, event->entity_version)) continue;
-        const AuditEntry entry = make_entry(keys, ids, *event, head);
-        tx.append_audit(entry);
-        head.seq = entry.seq;
-        head.hash = entry.hash;
-      }
-      if (head.seq != seq_before)
-        tx.set_audit_head(user_id, sound ? keys.seal(user_id, head.seq, head.hash) : head);
-    }
-    first = last;
-  }
+  const auto chains = tx.lock_audit_heads(users_of(events));
+  if (try_record(tx, keys, ids, events, chains)) return;
+  // Some came before, or twice.
+  std::set<std::tuple<Uuid, Uuid, std::int64_t>> seen;
+  std::erase_if(events, [&](const AuditEvent& e) {
+    return !seen.emplace(e.user_id, e.entity_id, e.entity_version).second ||
+           tx.has_audit_entry(e.user_id, e.entity_id, e.entity_version);
+  });
+  if (!try_record(tx, keys, ids, events, chains))
+    throw std::logic_error("an audit entry is recorded, and is not");
 }
 
 void ChainVerifier::bad(std::int64_t seq, std::string problem) {
@@ -359,7 +383,7 @@ std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment) {
 
 int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before,
                     int entries_max) {
-  tx.lock_audit_head(user_id);
+  tx.lock_audit_heads({user_id});
   const auto entries = archivable(tx, user_id, before, entries_max);
   if (entries.empty()) return 0;
   std::string text;
@@ -388,11 +412,12 @@ int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id,
 }
 
 int restore_segment(storage::Tx& tx, const Uuid& user_id) {
-  tx.lock_audit_head(user_id);
+  tx.lock_audit_heads({user_id});
   const auto newest = tx.newest_audit_segment(user_id);
   if (!newest) return 0;
   const auto entries = read_segment(*newest);
-  for (const AuditEntry& entry : entries) tx.restore_audit_entry(entry);
+  if (!tx.append_audit(entries))
+    throw std::runtime_error("entries of the newest segment are in the table already");
   tx.delete_audit_segment(user_id, newest->first_seq);
   return static_cast<int>(entries.size());
 }

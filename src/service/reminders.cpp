@@ -94,6 +94,7 @@ void follow_date(storage::Tx& tx, const Task& before, const Task& after) {
 }
 
 int check_reminders(storage::Tx& tx, const Call& system, int limit) {
+  if (!tx.try_single(storage::SingleWork::reminder_check)) return 0;
   const auto keys = tx.due_reminders(system.now, limit);
   for (const storage::TaskKey& key : keys) {
     const auto task = tx.find_task(key.user_id, key.task_id);

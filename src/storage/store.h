@@ -34,11 +34,16 @@ class StatementRefused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What only one of several processes needs to do at a time.
+enum class SingleWork : std::uint8_t { reminder_check = 1, retention };
+
 // Reads of one consistent snapshot, begun after the request arrived. Every query is scoped by the
 // user id in SQL where the parameters have one. Used by one thread at a time; not to be kept beyond
 // the unit.
 class ReadTx {
  public:
+  using TakeTask = std::function<void(const Task&)>;
+
   virtual ~ReadTx() = default;
 
   // Users who are there: not deleted. Disabled ones are.
@@ -55,7 +60,9 @@ class ReadTx {
 
   // Living and deleted alike: look at deleted_at.
   virtual std::optional<Task> find_task(const Uuid& user_id, const Uuid& task_id) = 0;
-  virtual std::vector<Task> list_tasks(const TaskQuery& query) = 0;
+  // The members that the API answers (domain/task_json.h); the others are as in a new Task. `take`
+  // is called for each in turn, with a task that is only good until it returns.
+  virtual void list_tasks(const TaskQuery& query, const TakeTask& take) = 0;
   virtual Count count_tasks(const Uuid& user_id, const TaskFilter& filter) = 0;
   virtual TaskStats task_stats(const Uuid& user_id, Instant now) = 0;
   virtual std::vector<std::string> list_categories(
@@ -178,17 +185,19 @@ class Tx : public ReadTx {
   virtual int read_notifications(const Uuid& user_id, Instant until, Instant now, int limit) = 0;
   virtual int delete_notifications(const Uuid& user_id, Instant until, int limit) = 0;
 
-  virtual AuditHead lock_audit_head(const Uuid& user_id) = 0;
-  virtual void append_audit(const AuditEntry& entry) = 0;
-  virtual void set_audit_head(const Uuid& user_id, const AuditHead& head) = 0;
+  // The chains of those users who are there, by user id (as `user_ids` are given). Until the end of
+  // the transaction nobody else appends to them.
+  virtual std::vector<AuditChain> lock_audit_heads(const std::vector<Uuid>& user_ids) = 0;
+  // false, and nothing is written, when a version of one of them is recorded already.
+  virtual bool append_audit(const std::vector<AuditEntry>& entries) = 0;
+  virtual void set_audit_heads(const std::vector<AuditChain>& chains) = 0;
   virtual void insert_audit_segment(const AuditSegment& segment) = 0;
   virtual bool delete_audit_segment(const Uuid& user_id, std::int64_t first_seq) = 0;
   virtual int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                                    std::int64_t last_seq) = 0;
-  virtual void restore_audit_entry(const AuditEntry& entry) = 0;  // the head stays
 
   virtual void insert_outbox(const OutboxEvent& event) = 0;
-  virtual void delete_outbox(const Uuid& event_id) = 0;
+  virtual void delete_outbox(const std::vector<Uuid>& event_ids) = 0;
   virtual void retry_outbox(const Uuid& event_id, int attempts, Instant not_before) = 0;
   // Out of the outbox, into the dead letters.
   virtual void bury(const DeadLetter& letter) = 0;
@@ -202,6 +211,10 @@ class Tx : public ReadTx {
                                                                    Instant now) = 0;
   virtual void store_idempotent_response(const Uuid& user_id, std::string_view key,
                                          const IdempotentResponse& response) = 0;
+
+  // Locks a work of which one at a time is enough, until the end of the transaction; false: another
+  // process is at it.
+  virtual bool try_single(SingleWork work) = 0;
 
   // Retention, at most `limit` rows a call; how many went.
   virtual int purge_deleted_tasks(Instant deleted_before, int limit) = 0;  // with their ledger rows

@@ -34,8 +34,8 @@ class Audit : public StoreTest {
       entries.push_back(entry);
     }
     write([&](Tx& tx) {
-      for (const AuditEntry& entry : entries) tx.append_audit(entry);
-      tx.set_audit_head(user_id, {count, entries.back().hash, entries.back().hash, 7});
+      EXPECT_TRUE(tx.append_audit(entries));
+      tx.set_audit_heads({{user_id, {count, entries.back().hash, entries.back().hash, 7}}});
     });
     return entries;
   }
@@ -63,7 +63,7 @@ TEST_P(Audit, an_entry_comes_back_byte_for_byte) {
     entry.prev_hash.at(i) = static_cast<std::uint8_t>(i);
   }
   entry.action = AuditAction::complete;
-  write([&](Tx& tx) { tx.append_audit(entry); });
+  write([&](Tx& tx) { tx.append_audit({entry}); });
   const auto found = read([&](ReadTx& tx) { return tx.audit_after(ann_, 0, 10); });
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(same(found[0], entry));
@@ -79,10 +79,14 @@ TEST_P(Audit, a_chain_begins_at_nought_and_its_head_moves) {
   AuditHead head{7, entry.hash, {}, 0xfedcba98};
   head.seal.fill(0xa5);
   write([&](Tx& tx) {
-    EXPECT_EQ(tx.lock_audit_head(ann_).seq, 0);
-    tx.set_audit_head(ann_, head);
-    EXPECT_EQ(tx.lock_audit_head(ann_).seq, 7);
-    EXPECT_EQ(tx.lock_audit_head(ann_).hash, entry.hash);
+    const auto chains = tx.lock_audit_heads({ann_, bob_, ids_.next()});
+    ASSERT_EQ(chains.size(), 2U) << "nobody else is there";
+    EXPECT_EQ(chains[0].user_id, ann_);
+    EXPECT_EQ(chains[1].user_id, bob_);
+    EXPECT_EQ(chains[0].head.seq, 0);
+    tx.set_audit_heads({{ann_, head}});
+    EXPECT_EQ(tx.lock_audit_heads({ann_}).at(0).head.seq, 7);
+    EXPECT_EQ(tx.lock_audit_heads({ann_}).at(0).head.hash, entry.hash);
   });
   read([&](ReadTx& tx) {
     EXPECT_EQ(tx.audit_head(ann_).hash, entry.hash);
@@ -98,16 +102,16 @@ TEST_P(Audit, the_version_of_an_entity_has_one_entry) {
   twin.entity_id = entry.entity_id;
   AuditEntry same_seq = new_entry(ann_, 1);
   write([&](Tx& tx) {
-    tx.append_audit(entry);
+    EXPECT_TRUE(tx.append_audit({entry}));
     EXPECT_TRUE(tx.has_audit_entry(ann_, entry.entity_id, 1));
     EXPECT_FALSE(tx.has_audit_entry(ann_, entry.entity_id, 2));
     EXPECT_FALSE(tx.has_audit_entry(bob_, entry.entity_id, 1));
-    EXPECT_FALSE(tx.nested([&] { tx.append_audit(twin); }));
-    EXPECT_FALSE(tx.nested([&] { tx.append_audit(same_seq); }));
+    EXPECT_FALSE(tx.append_audit({new_entry(ann_, 2), new_entry(ann_, 3), twin}))
+        << "one is recorded: none is written";
+    EXPECT_FALSE(tx.nested([&] { tx.append_audit({same_seq}); }));
     same_seq.user_id = bob_;
     twin.user_id = bob_;
-    tx.append_audit(same_seq);
-    tx.append_audit(twin);
+    EXPECT_TRUE(tx.append_audit({same_seq, twin}));
   });
   EXPECT_EQ(seqs([&](ReadTx& tx) { return tx.audit_after(ann_, 0, 10); }), (Seqs{1}));
 }
@@ -163,7 +167,7 @@ TEST_P(Audit, filters_select_together) {
 TEST_P(Audit, counts_are_capped_at_ten_thousand) {
   const auto append = [&](int from, int to) {
     write([&](Tx& tx) {
-      for (int seq = from; seq <= to; ++seq) tx.append_audit(new_entry(ann_, seq));
+      for (int seq = from; seq <= to; ++seq) tx.append_audit({new_entry(ann_, seq)});
     });
   };
   for (int seq = 1; seq <= limits::exact_count_max; seq += 1'000) append(seq, seq + 999);
@@ -252,7 +256,7 @@ TEST_P(Audit, entries_leave_for_the_archive_and_come_back) {
     EXPECT_EQ(tx.audit_head(ann_).seq, 6) << "the head stays";
     EXPECT_EQ(tx.count_audit(of_ann()).value, 2);
     EXPECT_FALSE(tx.has_audit_entry(ann_, entries[3].entity_id, 1));
-    for (int i = 3; i >= 0; --i) tx.restore_audit_entry(entries.at(static_cast<std::size_t>(i)));
+    EXPECT_TRUE(tx.append_audit({entries[0], entries[1], entries[2], entries[3]}));
   });
   read([&](ReadTx& tx) {
     EXPECT_EQ(tx.audit_head(ann_).seq, 6);

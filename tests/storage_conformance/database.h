@@ -49,6 +49,20 @@ inline TaskQuery tasks_of(const Uuid& user_id, TaskFilter filter = {}) {
   return query;
 }
 
+inline std::vector<Task> list_tasks(ReadTx& tx, const TaskQuery& query) {
+  std::vector<Task> tasks;
+  tx.list_tasks(query, [&](const Task& task) { tasks.push_back(task); });
+  return tasks;
+}
+
+// The task as a list gives it: without what the API does not answer.
+inline Task listed(Task task) {
+  if (task.due) task.due->anchor = {};
+  task.remind_at.reset();
+  task.deleted_at.reset();
+  return task;
+}
+
 class StoreTest : public testing::TestWithParam<DatabaseKind> {
  protected:
   StoreTest() : database_(GetParam().make()), store_(database_->open(clock_)) {

@@ -49,8 +49,8 @@ TEST_P(Events, events_wait_in_the_order_they_were_made) {
   });
   EXPECT_EQ(waiting(2), (std::vector{events[0].id, events[1].id}));
   write([&](Tx& tx) {
-    tx.delete_outbox(events[0].id);
-    tx.delete_outbox(ids_.next());
+    tx.delete_outbox({events[0].id});
+    tx.delete_outbox({ids_.next()});
   });
   EXPECT_EQ(waiting(), (std::vector{events[1].id, events[2].id}));
 }
@@ -190,7 +190,7 @@ class Taker {
   BusProgress step(Tx& tx, const Clock& clock, int events_max) {
     BusProgress progress;
     for (const OutboxRow& row : tx.list_outbox(clock.now(), events_max)) {
-      tx.delete_outbox(row.event.id);
+      tx.delete_outbox({row.event.id});
       ++progress.events;
     }
     taken_ += progress.events;
@@ -252,7 +252,7 @@ TEST_P(Events, a_bus_that_fails_takes_no_units_with_it_and_is_tried_again) {
     add_task(bob_, "a commit like any other");
     return waiting().empty();
   }));
-  EXPECT_EQ(read([&](ReadTx& tx) { return tx.list_tasks(tasks_of(ann_)).size(); }), 1U)
+  EXPECT_EQ(read([&](ReadTx& tx) { return list_tasks(tx, tasks_of(ann_)).size(); }), 1U)
       << "what the failed step wrote is undone";
 }
 

@@ -41,7 +41,7 @@ class Retention : public StoreTest {
         tx.claim_reminder(reminder);
         tx.insert_notification(test::make_notification(ids_, user_id, "n", clock_.now()));
         tx.insert_promise({ids_.next(), user_id, task.id, task.series_id, 2, "{}"});
-        tx.append_audit(test::make_entry(ids_, user_id, 10 + i, task.id, 1, clock_.now()));
+        tx.append_audit({test::make_entry(ids_, user_id, 10 + i, task.id, 1, clock_.now())});
         tx.insert_audit_segment({user_id, i, i, "{}", "data"});
         tx.insert_outbox(test::make_raw_event(ids_, user_id, "waiting"));
         const OutboxEvent dead = test::make_raw_event(ids_, user_id, "dead");

@@ -227,7 +227,7 @@ TEST_P(Tasks, another_users_task_is_not_found) {
     EXPECT_TRUE(tx.find_task(ann_, task.id));
     EXPECT_FALSE(tx.find_task(bob_, task.id));
     EXPECT_FALSE(tx.find_task(ids_.next(), task.id));
-    EXPECT_TRUE(tx.list_tasks(tasks_of(bob_)).empty());
+    EXPECT_TRUE(list_tasks(tx, tasks_of(bob_)).empty());
     EXPECT_EQ(tx.count_tasks(bob_, {}).value, 0);
     EXPECT_EQ(tx.task_stats(bob_, clock_.now()).total, 0);
     EXPECT_TRUE(tx.tasks_after(bob_, std::nullopt, 10).empty());

@@ -162,7 +162,7 @@ class World {
     write(*store, [&](storage::Tx& tx) { consumers.consume(tx, event); });
   }
   void forget(const OutboxEvent& event) {
-    write(*store, [&](storage::Tx& tx) { tx.delete_outbox(event.id); });
+    write(*store, [&](storage::Tx& tx) { tx.delete_outbox({event.id}); });
   }
   // Delivers what waits, and what that causes, until nothing does.
   void settle() {
@@ -170,7 +170,7 @@ class World {
       write(*store, [&](storage::Tx& tx) {
         for (const OutboxEvent& event : events) {
           consumers.consume(tx, event);
-          tx.delete_outbox(event.id);
+          tx.delete_outbox({event.id});
         }
       });
     }

@@ -141,6 +141,9 @@ Result<ListRequest> parse_list(Exchange& exchange) {
   return list;
 }
 
+// What a task takes in the body, more or less.
+constexpr std::size_t task_json_bytes = 700;
+
 std::optional<Instant> resolve(const std::optional<service::DueInput>& input,
                                const TimeZone& zone) {
   if (!input) return std::nullopt;
@@ -181,23 +184,31 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
     if (answer.not_modified) return answer;
   }
   query.limit += 1;  // one more tells whether there is a next page
-  auto tasks = tx.list_tasks(query);
+  answer.body.reserve(static_cast<std::size_t>(query.limit) * task_json_bytes);
+  JsonWriter json(answer.body);
+  json.begin_array();
+  int left = list.query.limit;
+  std::optional<Task> last;
+  bool more = false;
+  tx.list_tasks(query, [&](const Task& task) {
+    if (left == 0) {
+      more = true;
+      return;
+    }
+    write_task(json, task);
+    if (--left == 0) last = task;
+  });
+  json.end_array();
   answer.count =
       query.filter.selects_all()
           ? storage::Count{std::min<std::int64_t>(counters.living_tasks, limits::exact_count_max),
                            counters.living_tasks > limits::exact_count_max}
           : tx.count_tasks(query.user_id, query.filter);
-  if (static_cast<int>(tasks.size()) > list.query.limit) {
-    tasks.pop_back();
+  if (more) {
     answer.next_link =
         fmt::format("</api/v1/tasks?{}{}cursor={}>; rel=\"next\"", list.next_link_prefix,
-                    list.next_link_prefix.empty() ? "" : "&", encode_position(tasks.back(), list));
+                    list.next_link_prefix.empty() ? "" : "&", encode_position(*last, list));
   }
-  answer.body.reserve(tasks.size() * 700 + 2);
-  JsonWriter json(answer.body);
-  json.begin_array();
-  for (const Task& task : tasks) write_task(json, task);
-  json.end_array();
   if (depends_on_time(query.filter)) {
     answer.etag = fmt::format("W/\"{}-{}{}\"", text_hash(answer.body + answer.next_link),
                               answer.count.value, answer.count.capped ? "+" : "");
@@ -207,7 +218,7 @@ Result<ListAnswer> apply_list(storage::ReadTx& tx, const Exchange&, const ListRe
   return answer;
 }
 
-net::Response render_list(const Exchange&, const ListAnswer& answer) {
+net::Response render_list(const Exchange&, ListAnswer&& answer) {
   net::Response response;
   response.with("ETag", answer.etag)
       .with("Cache-Control", "private, no-cache")
@@ -220,7 +231,7 @@ net::Response render_list(const Exchange&, const ListAnswer& answer) {
   response.with("X-Total-Count", std::to_string(answer.count.value));
   if (answer.count.capped) response.with("X-Total-Count-Capped", "true");
   if (!answer.next_link.empty()) response.with("Link", answer.next_link);
-  response.body = answer.body;
+  response.body = std::move(answer.body);
   return response;
 }
 

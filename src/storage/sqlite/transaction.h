@@ -31,7 +31,7 @@ class Transaction final : public Tx {
   std::vector<Uuid> users_to_purge(int limit) override;
 
   std::optional<Task> find_task(const Uuid& user_id, const Uuid& task_id) override;
-  std::vector<Task> list_tasks(const TaskQuery& query) override;
+  void list_tasks(const TaskQuery& query, const TakeTask& take) override;
   Count count_tasks(const Uuid& user_id, const TaskFilter& filter) override;
   TaskStats task_stats(const Uuid& user_id, Instant now) override;
   std::vector<std::string> list_categories(const Uuid& user_id) override;
@@ -112,17 +112,16 @@ class Transaction final : public Tx {
   int read_notifications(const Uuid& user_id, Instant until, Instant now, int limit) override;
   int delete_notifications(const Uuid& user_id, Instant until, int limit) override;
 
-  AuditHead lock_audit_head(const Uuid& user_id) override { return audit_head(user_id); }
-  void append_audit(const AuditEntry& entry) override;
-  void set_audit_head(const Uuid& user_id, const AuditHead& head) override;
+  std::vector<AuditChain> lock_audit_heads(const std::vector<Uuid>& user_ids) override;
+  bool append_audit(const std::vector<AuditEntry>& entries) override;
+  void set_audit_heads(const std::vector<AuditChain>& chains) override;
   void insert_audit_segment(const AuditSegment& segment) override;
   bool delete_audit_segment(const Uuid& user_id, std::int64_t first_seq) override;
   int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                            std::int64_t last_seq) override;
-  void restore_audit_entry(const AuditEntry& entry) override { append_audit(entry); }
 
   void insert_outbox(const OutboxEvent& event) override;
-  void delete_outbox(const Uuid& event_id) override;
+  void delete_outbox(const std::vector<Uuid>& event_ids) override;
   void retry_outbox(const Uuid& event_id, int attempts, Instant not_before) override;
   void bury(const DeadLetter& letter) override;
   bool retry_dead(const Uuid& event_id) override;
@@ -135,6 +134,9 @@ class Transaction final : public Tx {
   void store_idempotent_response(const Uuid& user_id, std::string_view key,
                                  const IdempotentResponse& response) override;
 
+  // The file has one writer.
+  bool try_single(SingleWork /*work*/) override { return true; }
+
   int purge_deleted_tasks(Instant deleted_before, int limit) override;
   int purge_notifications(Instant created_before, int limit) override;
   int purge_sessions(Instant expired_before, int limit) override;
@@ -142,6 +144,7 @@ class Transaction final : public Tx {
 
  private:
   void count_change(const Uuid& user_id, int living, int completed);
+  bool insert_audit_entry(const AuditEntry& entry);
   Connection& c_;
   int events_inserted_ = 0;
 };

@@ -191,10 +191,34 @@ ORDER BY first_seq DESC LIMIT 1)sql");
   return q.step() ? std::optional(read_segment(q)) : std::nullopt;
 }
 
-void Transaction::append_audit(const AuditEntry& entry) {
+std::vector<AuditChain> Transaction::lock_audit_heads(const std::vector<Uuid>& user_ids) {
+  // One writer: what is read here stays so. Users who are marked deleted have no heads any more.
+  std::vector<AuditChain> chains;
+  chains.reserve(user_ids.size());
+  for (const Uuid& user_id : user_ids) {
+    Query q(c_, R"sql(
+SELECT audit_seq, audit_hash, audit_seal, audit_key_id FROM user_state
+WHERE user_id = ? AND EXISTS (SELECT 1 FROM users WHERE id = user_state.user_id AND deleted_at IS NULL))sql");
+    q.bind(user_id);
+    if (q.step()) chains.push_back({user_id, read_head(q)});
+  }
+  return chains;
+}
+
+bool Transaction::append_audit(const std::vector<AuditEntry>& entries) {
+  const auto recorded = std::ranges::find_if_not(
+      entries, [this](const AuditEntry& entry) { return insert_audit_entry(entry); });
+  if (recorded == entries.end()) return true;
+  for (auto entry = entries.begin(); entry != recorded; ++entry)
+    delete_audit_entries(entry->user_id, entry->seq, entry->seq);
+  return false;
+}
+
+// false: its version is recorded already.
+bool Transaction::insert_audit_entry(const AuditEntry& entry) {
   Query q(c_, R"sql(
 INSERT INTO audit_entries (user_id, seq, id, entity_type, entity_id, entity_version, action, timestamp, key_id, prev_hash, hash, canonical)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?))sql");
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (user_id, entity_id, entity_version) DO NOTHING)sql");
   q.bind(entry.user_id)
       .bind(entry.seq)
       .bind(entry.id)
@@ -206,14 +230,17 @@ VALUES (?,?,?,?,?,?,?,?,?,?,?,?))sql");
       .bind_blob(bytes_of(entry.hash))
       .bind(entry.canonical)
       .run();
+  return c_.changes() > 0;
 }
 
-void Transaction::set_audit_head(const Uuid& user_id, const AuditHead& head) {
-  Query q(c_,
-          "UPDATE user_state SET audit_seq = ?, audit_hash = ?, audit_seal = ?, audit_key_id = ? "
-          "WHERE user_id = ?");
-  q.bind(head.seq).bind_blob(bytes_of(head.hash)).bind_blob(bytes_of(head.seal));
-  q.bind(std::int64_t{head.key_id}).bind(user_id).run();
+void Transaction::set_audit_heads(const std::vector<AuditChain>& chains) {
+  for (const auto& [user_id, head] : chains) {
+    Query q(c_,
+            "UPDATE user_state SET audit_seq = ?, audit_hash = ?, audit_seal = ?, audit_key_id = ? "
+            "WHERE user_id = ?");
+    q.bind(head.seq).bind_blob(bytes_of(head.hash)).bind_blob(bytes_of(head.seal));
+    q.bind(std::int64_t{head.key_id}).bind(user_id).run();
+  }
 }
 
 void Transaction::insert_audit_segment(const AuditSegment& segment) {

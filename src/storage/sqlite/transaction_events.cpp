@@ -117,9 +117,11 @@ void Transaction::insert_outbox(const OutboxEvent& event) {
   ++events_inserted_;
 }
 
-void Transaction::delete_outbox(const Uuid& event_id) {
-  Query q(c_, "DELETE FROM outbox WHERE id = ?");
-  q.bind(event_id).run();
+void Transaction::delete_outbox(const std::vector<Uuid>& event_ids) {
+  for (const Uuid& event_id : event_ids) {
+    Query q(c_, "DELETE FROM outbox WHERE id = ?");
+    q.bind(event_id).run();
+  }
 }
 
 void Transaction::retry_outbox(const Uuid& event_id, int attempts, Instant not_before) {
@@ -137,7 +139,7 @@ ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, attempts = excluded.att
       .bind(letter.event)
       .bind(letter.reason);
   q.bind(letter.attempts).bind(letter.died_at).run();
-  delete_outbox(letter.id);
+  delete_outbox({letter.id});
 }
 
 bool Transaction::retry_dead(const Uuid& event_id) {

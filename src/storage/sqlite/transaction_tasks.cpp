@@ -66,6 +66,54 @@ Task read_task(Query& q) {
   return task;
 }
 
+// What the API answers of a task, in the order in which read_answered takes it.
+#define TODO_ANSWERED_COLUMNS                                                                  \
+  "user_id, created_at, priority_rank, id, title, description, due_at, due_on, completed_at, " \
+  "category, recurrence_rule, recurrence_interval, recurrence_weekdays, recurrence_from, "     \
+  "parent_task_id, series_id, occurrence, version, updated_at "
+
+void read_text(Query& q, std::optional<std::string>& text) {
+  if (q.null()) {
+    text.reset();
+  } else {
+    (text ? *text : text.emplace()) = q.text();
+  }
+}
+
+// Over the last one, whose texts lend their memory.
+void read_answered(Query& q, Task& task) {
+  task.user_id = q.id();
+  task.created_at = q.instant();
+  const auto rank = q.integer();
+  task.priority = rank == priority_rank_unset ? std::optional<Priority>()
+                                              : std::optional(static_cast<Priority>(rank));
+  task.id = q.id();
+  task.title = q.text();
+  read_text(q, task.description);
+  const auto due_at = q.optional_instant();
+  const auto due_on = q.optional_integer();
+  if (due_at) {
+    if (!task.due) task.due.emplace();
+    task.due->at = *due_at;
+    task.due->on = due_on ? std::optional(date_of(*due_on)) : std::nullopt;
+  } else {
+    task.due.reset();
+  }
+  task.completed_at = q.optional_instant();
+  read_text(q, task.category);
+  task.recurrence.rule = static_cast<RecurrenceRule>(q.integer());
+  task.recurrence.interval = static_cast<int>(q.integer());
+  const auto weekdays = q.optional_integer();
+  task.recurrence.weekdays =
+      weekdays ? std::optional(WeekdaySet{static_cast<std::uint8_t>(*weekdays)}) : std::nullopt;
+  task.recurrence.from = static_cast<RecurrenceFrom>(q.integer());
+  task.parent_task_id = q.optional_id();
+  task.series_id = q.id();
+  task.occurrence = q.integer();
+  task.version = q.integer();
+  task.updated_at = q.instant();
+}
+
 struct Folded {
   std::string title;
   std::optional<std::string> description;
@@ -239,21 +287,26 @@ std::vector<OrderKey> order_keys(const TaskQuery& query, const TaskPosition& p, 
   return keys;
 }
 
-void append_page(Connection& connection, const TaskQuery& query, bool null_due, bool from_position,
-                 std::vector<Task>& tasks) {
-  const auto room = query.limit - static_cast<int>(tasks.size());
-  if (room <= 0) return;
+// How many there were, `room` at most.
+int take_page(Connection& connection, const TaskQuery& query, bool null_due, bool from_position,
+              int room, const ReadTx::TakeTask& take) {
+  if (room <= 0) return 0;
   const TaskPosition position = query.after.value_or(TaskPosition{});
   const auto keys = order_keys(query, position, null_due);
   Selection s = select_tasks(query.user_id, query.filter);
   if (query.sort == TaskSort::due_date) s.add(null_due ? "due_at IS NULL" : "due_at IS NOT NULL");
   if (from_position) add_position(s, keys);
-  Query q(connection,
-          "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE " + s.where + order_by(keys) + " LIMIT ?");
+  Query q(connection, "SELECT " TODO_ANSWERED_COLUMNS "FROM tasks WHERE " + s.where +
+                          order_by(keys) + " LIMIT ?");
   bind_values(q, s.values);
   q.bind(room);
-  tasks.reserve(static_cast<std::size_t>(query.limit));
-  while (q.step()) tasks.push_back(read_task(q));
+  Task task;
+  int taken = 0;
+  for (; q.step(); ++taken) {
+    read_answered(q, task);
+    take(task);
+  }
+  return taken;
 }
 
 Promise read_promise(Query& q) {
@@ -290,17 +343,16 @@ std::optional<Task> Transaction::find_task(const Uuid& user_id, const Uuid& task
   return q.step() ? std::optional(read_task(q)) : std::nullopt;
 }
 
-std::vector<Task> Transaction::list_tasks(const TaskQuery& query) {
-  std::vector<Task> tasks;
+void Transaction::list_tasks(const TaskQuery& query, const TakeTask& take) {
   if (query.sort != TaskSort::due_date) {
-    append_page(c_, query, false, query.after.has_value(), tasks);
-    return tasks;
+    take_page(c_, query, false, query.after.has_value(), query.limit, take);
+    return;
   }
   // Without a due date comes last in both directions: two parts, each in the index's order.
   const bool in_null_part = query.after && !query.after->instant_ms;
-  if (!in_null_part) append_page(c_, query, false, query.after.has_value(), tasks);
-  append_page(c_, query, true, in_null_part, tasks);
-  return tasks;
+  int room = query.limit;
+  if (!in_null_part) room -= take_page(c_, query, false, query.after.has_value(), room, take);
+  take_page(c_, query, true, in_null_part, room, take);
 }
 
 Count Transaction::count_tasks(const Uuid& user_id, const TaskFilter& filter) {

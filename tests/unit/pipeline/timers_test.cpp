@@ -256,7 +256,7 @@ TEST_F(Housekeepers, old_audit_entries_are_archived_in_segments_of_a_thousand) {
   for (const OutboxEvent& event : events) batch.push_back(&event);
   test::write(*world_.store, [&](storage::Tx& tx) {
     world_.consumers.consume_audit(tx, batch);
-    for (const OutboxEvent& event : events) tx.delete_outbox(event.id);
+    for (const OutboxEvent& event : events) tx.delete_outbox({event.id});
   });
   EXPECT_EQ(keeper_.archive_audit(), 0) << "nothing is old enough";
   world_.clock.advance(days{90} + milliseconds{1});

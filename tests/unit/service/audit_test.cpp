@@ -131,7 +131,7 @@ TEST_F(AuditChain, a_chain_cut_short_needs_the_key_for_its_head) {
        {forged, wrong.seal(world_.ann, 4, forged.hash), world_.keys.seal(bob, 4, forged.hash)}) {
     test::write(*world_.store, [&](storage::Tx& tx) {
       tx.delete_audit_entries(world_.ann, 5, 6);
-      tx.set_audit_head(world_.ann, each);
+      tx.set_audit_heads({{world_.ann, each}});
     });
     EXPECT_FALSE(verify().verified);
   }
@@ -314,7 +314,7 @@ TEST_F(AuditChain, a_changed_entry_is_not_archived) {
   test::write(*world_.store, [&](storage::Tx& tx) {
     tx.delete_audit_entries(world_.ann, 2, 2);
     entries[1].canonical.replace(entries[1].canonical.find("web"), 3, "eve");
-    tx.append_audit(entries[1]);
+    tx.append_audit({entries[1]});
   });
   world_.clock.advance(days{91});
   test::write(*world_.store, [&](storage::Tx& tx) {

@@ -168,7 +168,7 @@ TEST_F(Failures, a_bus_that_loses_the_transaction_costs_no_unit_and_does_not_spi
     if (rows.empty()) return progress;
     ++steps;
     if (!healthy) throw TransactionLost("as if a page could not be read");
-    for (const OutboxRow& row : rows) tx.delete_outbox(row.event.id);
+    for (const OutboxRow& row : rows) tx.delete_outbox({row.event.id});
     progress.events = static_cast<int>(rows.size());
     return progress;
   });

@@ -93,7 +93,7 @@ TEST_F(Regressions, a_unit_of_many_events_is_followed_by_as_many) {
   store_->start_bus([&](Tx& tx, int events_max) {
     BusProgress progress;
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max)) {
-      tx.delete_outbox(row.event.id);
+      tx.delete_outbox({row.event.id});
       ++progress.events;
     }
     taken.push_back(progress.events);
@@ -155,7 +155,7 @@ class AuditRowsLookedAt : public RowsLookedAt {
       if (seq % 4 == 1) entity = ids_.next();
       AuditEntry entry = test::make_entry(ids_, ann_, seq, entity, (seq - 1) % 4 + 1, at(seq));
       entry.action = seq % 500 == 0 ? AuditAction::remove : AuditAction::update;
-      tx.append_audit(entry);
+      tx.append_audit({entry});
       if (seq == rows / 2) in_the_middle_ = entity;
     }
   }

@@ -75,7 +75,7 @@ TEST_F(SqliteStore, the_bus_rides_along_in_the_same_commit) {
     asked.push_back(events_max);
     BusProgress progress;
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max)) {
-      tx.delete_outbox(row.event.id);
+      tx.delete_outbox({row.event.id});
       ++progress.events;
     }
     return progress;
@@ -111,7 +111,7 @@ TEST_F(SqliteStore, a_backlog_is_worked_off_in_cycles_of_32) {
   store_->start_bus([&](Tx& tx, int events_max) {
     BusProgress progress;
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max)) {
-      tx.delete_outbox(row.event.id);
+      tx.delete_outbox({row.event.id});
       ++progress.events;
     }
     taken.push_back(progress.events);
