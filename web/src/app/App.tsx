@@ -1,0 +1,96 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { lazy, Suspense, useEffect } from 'react';
+import { Dialog } from '@/components/Dialog';
+import { Toasts } from '@/components/Toasts';
+import { startTelling } from '@/features/notifications/tell';
+import { queryClient } from '@/lib/cache';
+import { closeLayers } from '@/lib/layers';
+import { startLive } from '@/lib/live';
+import { reachable } from '@/lib/reachable';
+import { currentPlace, navigate, usePlace } from '@/lib/router';
+import { session, whoAmI } from '@/lib/session';
+import { useStore } from '@/lib/store';
+import { startKeys } from './keys';
+import { LayerHost, loadWhenIdle } from './LayerHost';
+import { loadPanel, Shell } from './Shell';
+
+const signIn = () => import('@/features/auth/SignIn');
+const LoginPage = lazy(async () => ({ default: (await signIn()).LoginPage }));
+const RegisterPage = lazy(async () => ({ default: (await signIn()).RegisterPage }));
+const SignInForm = lazy(async () => ({ default: (await signIn()).SignInForm }));
+
+const authPaths = ['/login', '/register'];
+
+/** Only a path of this site: an address that leads elsewhere is not followed. */
+function wayBack(): string {
+  const next = currentPlace().params.get('next') ?? '';
+  return /^\/(?![/\\])/.test(next) ? next : '/today';
+}
+
+export function App() {
+  return (
+    <QueryClientProvider client={queryClient}>
+      <Routes />
+      <Toasts />
+    </QueryClientProvider>
+  );
+}
+
+function Routes() {
+  const { state, user } = useStore(session);
+  const { path } = usePlace();
+  const online = useStore(reachable);
+  const authPage = authPaths.includes(path);
+
+  useEffect(() => {
+    if (state === 'unknown' && online) void whoAmI().catch(() => {});
+  }, [state, online]);
+  useEffect(() => {
+    if (state === 'in' && authPage) navigate(wayBack(), { replace: true });
+    if (state === 'out') closeLayers();
+    if (state === 'out' && !authPage) {
+      const here = location.pathname + location.search;
+      const next = here === '/' ? '' : `?next=${encodeURIComponent(here)}`;
+      navigate(`/login${next}`, { replace: true });
+    }
+    if (path === '/' && state !== 'out') navigate('/today', { replace: true });
+  }, [state, authPage, path]);
+  const inside = state === 'in' || state === 'expired';
+  useEffect(() => {
+    if (!inside) return;
+    loadWhenIdle();
+    requestIdleCallback?.(() => void loadPanel());
+    const stops = [startLive(), startTelling(), startKeys()];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [inside]);
+
+  if (authPage) {
+    if (state === 'in') return null;
+    const done = () => navigate(wayBack(), { replace: true });
+    return (
+      <Suspense>
+        {path === '/login' ? <LoginPage done={done} /> : <RegisterPage done={done} />}
+      </Suspense>
+    );
+  }
+  if (state === 'out') return null;
+  // A browser that was signed in shows the page at once, and its tasks as soon as they are here.
+  if (state === 'unknown' && localStorage.getItem('todo.zone') === null && online) return null;
+  return (
+    <>
+      <Shell />
+      {inside && <LayerHost />}
+      {state === 'expired' && user !== null && (
+        <Suspense>
+          <Dialog kind="modal" label="Sign in again" onClose={() => {}}>
+            <h2 className="mb-1 text-lg">Sign in again</h2>
+            <p className="mb-4 text-muted">Your session has ended. What you typed is kept.</p>
+            <SignInForm email={user.email} done={() => {}} />
+          </Dialog>
+        </Suspense>
+      )}
+    </>
+  );
+}

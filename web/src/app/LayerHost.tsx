@@ -1,0 +1,72 @@
+import { lazy, Suspense } from 'react';
+import { closeLayer, type Layer, layers } from '@/lib/layers';
+import { useStore } from '@/lib/store';
+import { QuickAddSheet } from './QuickAddSheet';
+
+const choices = () => import('@/features/choices/Choices');
+const Reschedule = lazy(async () => ({ default: (await choices()).RescheduleLayer }));
+const Priority = lazy(async () => ({ default: (await choices()).PriorityLayer }));
+const Category = lazy(async () => ({ default: (await choices()).CategoryLayer }));
+const RowMenu = lazy(async () => ({ default: (await choices()).RowMenuLayer }));
+const Delete = lazy(async () => ({ default: (await choices()).DeleteLayer }));
+const Confirm = lazy(async () => ({ default: (await choices()).ConfirmLayer }));
+const palette = () => import('@/features/palette/Palette');
+const Palette = lazy(palette);
+const help = () => import('@/features/help/Help');
+const Help = lazy(help);
+const notifications = () => import('@/features/notifications/Notifications');
+const Notifications = lazy(notifications);
+const more = () => import('./MoreSheet');
+const More = lazy(more);
+
+/** Loads what the first press would otherwise wait for, when nothing else is to be done. */
+export function loadWhenIdle(): void {
+  const load = () => void Promise.all([choices(), palette(), help(), notifications(), more()]);
+  if ('requestIdleCallback' in window) requestIdleCallback(load, { timeout: 5_000 });
+  else setTimeout(load, 2_000);
+}
+
+const keys = new WeakMap<Layer, number>();
+let lastKey = 0;
+function keyOf(layer: Layer): number {
+  if (!keys.has(layer)) keys.set(layer, ++lastKey);
+  return keys.get(layer)!;
+}
+
+export function LayerHost() {
+  return (
+    <Suspense>
+      {useStore(layers).map((layer) => (
+        <One key={keyOf(layer)} layer={layer} />
+      ))}
+    </Suspense>
+  );
+}
+
+function One({ layer }: { layer: Layer }) {
+  const close = () => closeLayer(layer);
+  switch (layer.kind) {
+    case 'reschedule':
+      return <Reschedule layer={layer} />;
+    case 'priority':
+      return <Priority layer={layer} />;
+    case 'category':
+      return <Category layer={layer} />;
+    case 'row-menu':
+      return <RowMenu layer={layer} />;
+    case 'delete':
+      return <Delete layer={layer} />;
+    case 'confirm':
+      return <Confirm layer={layer} />;
+    case 'palette':
+      return <Palette close={close} />;
+    case 'help':
+      return <Help close={close} />;
+    case 'notifications':
+      return <Notifications close={close} />;
+    case 'more':
+      return <More close={close} />;
+    case 'quick-add':
+      return <QuickAddSheet close={close} />;
+  }
+}

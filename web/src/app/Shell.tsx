@@ -1,0 +1,91 @@
+import { lazy, Suspense, useEffect } from 'react';
+import { Skeleton } from '@/components/parts';
+import { QuickAdd } from '@/features/quickadd/QuickAdd';
+import { TaskList } from '@/features/tasks/TaskList';
+import { focusSomewhere } from '@/lib/layers';
+import { useWide } from '@/lib/media';
+import { Link, usePlace } from '@/lib/router';
+import { useNow, useZone } from '@/lib/time';
+import { Banner } from './Banner';
+import { BottomBar, SideNav, useUnread } from './Nav';
+import { defaultsOf, viewOf } from './pages';
+import { useStableView } from './useStableView';
+
+const Panel = lazy(() => import('@/features/detail/Panel'));
+const Activity = lazy(() => import('@/features/activity/Activity'));
+const Settings = lazy(() => import('@/features/settings/Settings'));
+
+export const loadPanel = () => import('@/features/detail/Panel');
+
+/** Everything around the page: where one can go, what waits, and the task that is open. */
+export function Shell() {
+  const place = usePlace();
+  const wide = useWide();
+  const unread = useUnread();
+  const openId = place.params.get('task');
+  const page = pageTitle(place.path);
+
+  useEffect(() => {
+    document.title = unread > 0 ? `(${unread}) Tasks` : 'Tasks';
+  }, [unread]);
+  // Another page is another place to be: the focus goes there, unless something took it already.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the path that moves the focus.
+  useEffect(() => {
+    if (document.activeElement === document.body) focusSomewhere();
+  }, [place.path]);
+
+  const covered = openId !== null && !wide;
+  return (
+    <div className="flex h-dvh flex-col">
+      <Banner />
+      <div className="flex min-h-0 flex-1">
+        <SideNav />
+        <main
+          className="flex min-w-0 flex-1 flex-col"
+          hidden={covered}
+          aria-label={page ?? undefined}
+        >
+          <Suspense fallback={<Skeleton />}>
+            <Page />
+          </Suspense>
+        </main>
+        {openId !== null && (
+          <Suspense fallback={null}>
+            <Panel key={openId.startsWith('new-') ? 'new' : openId} id={openId} />
+          </Suspense>
+        )}
+      </div>
+      {!covered && <BottomBar />}
+    </div>
+  );
+}
+
+const pageTitle = (path: string) =>
+  path === '/activity' ? 'Activity' : path === '/settings' ? 'Settings' : null;
+
+function Page() {
+  const place = usePlace();
+  // The minute and the zone decide what "today" is.
+  useNow();
+  useZone();
+  const list = useStableView(viewOf(place));
+  if (list !== null) {
+    return (
+      <TaskList view={list.view} title={list.title}>
+        {list.view.name !== 'completed' && <QuickAdd defaults={defaultsOf(list.view)} />}
+      </TaskList>
+    );
+  }
+  if (place.path === '/activity') return <Activity />;
+  if (place.path === '/settings') return <Settings />;
+  return (
+    <div className="p-6">
+      <h1 tabIndex={-1} className="mb-2 text-xl">
+        There is no such page
+      </h1>
+      <Link href="/today" className="text-accent underline">
+        To today’s tasks
+      </Link>
+    </div>
+  );
+}

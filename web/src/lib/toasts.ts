@@ -1,0 +1,46 @@
+import { createStore } from './store';
+
+export interface ToastAction {
+  label: string;
+  run: () => void;
+}
+
+export interface Toast {
+  id: number;
+  text: string;
+  kind: 'status' | 'alert';
+  actions: ToastAction[];
+  /** What a click on the text does. */
+  open?: () => void;
+}
+
+const shownMax = 3;
+const waitingMax = 50;
+let lastId = 0;
+
+/** All that wait to be read, the oldest first; the first three of them show. */
+export const toasts = createStore<readonly Toast[]>([]);
+
+export function toast(
+  text: string,
+  options: Partial<Pick<Toast, 'kind' | 'actions' | 'open'>> = {},
+): number {
+  lastId += 1;
+  const entry: Toast = { id: lastId, text, kind: 'status', actions: [], ...options };
+  toasts.set((old) => [...old.slice(-waitingMax), entry]);
+  return entry.id;
+}
+
+export function failure(text: string, actions: ToastAction[] = []): number {
+  return toast(text, { kind: 'alert', actions });
+}
+
+export function dismiss(id: number): void {
+  toasts.set((old) => old.filter((entry) => entry.id !== id));
+}
+
+export const shown = (all: readonly Toast[]) => all.slice(0, shownMax);
+
+export function clearToasts(): void {
+  toasts.set([]);
+}
