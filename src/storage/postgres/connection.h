@@ -59,7 +59,7 @@ struct ConnectionOptions {
 class Connection {
  public:
   // Connects.
-  explicit Connection(const ConnectionOptions& options);
+  explicit Connection(ConnectionOptions options);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -113,9 +113,10 @@ class Connection {
   // A statement's text under its name in the server's session.
   struct Statement {
     std::string sql;
-    std::string name;         // empty: sent with its text each time
-    std::vector<Type> types;  // of its parameters, from its first use on
-    bool prepared = false;    // on the server, or on its way there
+    std::string name;                  // empty: sent with its text each time
+    std::vector<std::uint32_t> types;  // of its parameters, from its first use on
+    bool is_literal = false;
+    bool prepared = false;  // on the server, or on its way there
     int uses = 0;
   };
   enum class Step : std::uint8_t { prepare, statement, sync };
@@ -137,30 +138,36 @@ class Connection {
   using Result = std::unique_ptr<pg_result, ResultDeleter>;
 
   void connect();
+  void settle();
+  void end_without_waiting(const char* sql) noexcept;
+  void undo(const std::string& savepoint, std::uint64_t from);
+
   Statement& statement_of(const char* literal);
   Statement& statement_of(const std::string& sql);
   static void name_statement(Statement& statement);
+  bool is_named(Statement& statement);
 
-  std::uint64_t send(Statement& statement, const Parameters& parameters, Query* query);
-  void send_prepare(Statement& statement, const Parameters& parameters);
-  void queue(std::string_view sql);  // no parameters, nobody waits
+  std::uint64_t send(Statement& statement, Parameters& parameters, Query* query);
+  void send_prepare(Statement& statement);
+  std::uint64_t queue(const std::string& sql);  // no parameters, nobody waits
   void queue_begin();
   void queue_sync();
   std::uint64_t push(Step step, Statement* statement, Query* query);
+  void forget(const Query* query);
+
   void wait_for(std::uint64_t number);
   void receive_until(std::uint64_t number, Deadline deadline);
   void receive_one(Deadline deadline);
-  void take_answer(Pending pending, Result result);
+  static void skip(const Pending& pending);
   void fail(std::uint64_t number, const pg_result& result, Deadline deadline);
-  void abort_statement(const Pending& pending);
   Result next_result(Deadline deadline);
-  void wait_socket(bool write, Deadline deadline);
   void flush(Deadline deadline);
+  void wait_socket(bool write, Deadline deadline);
   void throw_if_failed() const;
-  [[noreturn]] void lose(const std::string& why);
+  void close();
+  [[noreturn]] void lose(std::string_view why);
   void cancel();
   void leave_pipeline();
-  void forget(const Query* query);
   Deadline deadline() const { return std::chrono::steady_clock::now() + options_.answer_max; }
 
   ConnectionOptions options_;
@@ -169,10 +176,11 @@ class Connection {
   Access access_ = Access::read;
   bool lost_ = false;
   bool commit_sent_ = false;
-  bool flush_requested_ = true;  // for everything queued so far
   std::optional<Failure> failure_;
   std::uint64_t queued_ = 0;    // the number of the newest that was queued
+  std::uint64_t flushed_ = 0;   // … of the newest whose answer the server was told to send
   std::uint64_t answered_ = 0;  // … of the newest that was answered
+  std::uint64_t commit_ = 0;    // … of COMMIT
   int savepoints_ = 0;
   std::int64_t round_trips_ = 0;
   std::deque<Pending> pending_;
@@ -198,18 +206,24 @@ class Query {
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;
 
-  Query& bind(std::int64_t value);
-  Query& bind(int value) { return bind(static_cast<std::int64_t>(value)); }
-  Query& bind(bool value);
-  Query& bind(std::string_view text);
-  Query& bind(const std::string& text) { return bind(std::string_view{text}); }
-  Query& bind(const char* text) { return bind(std::string_view{text}); }
-  Query& bind(const Uuid& id);
-  Query& bind(Instant instant);  // beyond PostgreSQL's range: 'infinity', '-infinity'
-  Query& bind(LocalTime local);  // timestamp
-  Query& bind(Date date);
-  Query& bind_blob(std::string_view bytes);
-  Query& bind_null(Type type);
+  Query& bind(std::int64_t value) { return add(value); }
+  Query& bind(int value) { return add(std::int64_t{value}); }
+  Query& bind(bool value) { return add(value); }
+  Query& bind(std::string_view text) { return add(text); }
+  Query& bind(const std::string& text) { return add(std::string_view{text}); }
+  Query& bind(const char* text) { return add(std::string_view{text}); }
+  Query& bind(const Uuid& id) { return add(id); }
+  Query& bind(Instant instant) { return add(instant); }  // out of range: 'infinity', '-infinity'
+  Query& bind(LocalTime local) { return add(local); }    // timestamp
+  Query& bind(Date date) { return add(date); }
+  Query& bind_blob(std::string_view bytes) {
+    parameters_.add_blob(bytes);
+    return *this;
+  }
+  Query& bind_null(Type type) {
+    parameters_.add_null(type);
+    return *this;
+  }
   template <class T>
   Query& bind(const std::optional<T>& value) {
     return value ? bind(*value) : bind_null(type_of<T>());
@@ -256,9 +270,15 @@ class Query {
 
  private:
   friend class Connection;
+  Query(Connection& connection, Connection::Statement& statement);
+  template <class T>
+  Query& add(const T& value) {
+    parameters_.add(value);
+    return *this;
+  }
   void wait();
-  std::string_view column();           // of any width
-  std::string_view column(int bytes);  // of exactly this one
+  std::string_view column();
+  std::string_view column(Type type);
 
   Connection& connection_;
   Connection::Statement& statement_;

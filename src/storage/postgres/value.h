@@ -50,15 +50,15 @@ constexpr Type type_of() {
 
 template <class T>
 struct ElementOf {
-  using type = T;
+  using Value = T;
 };
 template <class T>
 struct ElementOf<std::optional<T>> {
-  using type = T;
+  using Value = T;
 };
 template <class T>
 constexpr Type element_type() {
-  return type_of<typename ElementOf<T>::type>();
+  return type_of<typename ElementOf<T>::Value>();
 }
 
 // The parameters of one execution, one behind the other in one buffer.

@@ -1,0 +1,659 @@
+#include "storage/postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <future>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "storage/postgres/url.h"
+
+namespace todo::storage::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A text that was put together is named from this use on: most of the many shapes that a list's
+// filters can take are seen once. Each name costs the server memory, so their number is bounded.
+constexpr int uses_before_name = 3;
+constexpr int texts_named_max = 512;
+constexpr milliseconds cancel_max{1'000};
+// With TLS, what the socket gave may still lie in the library's buffer, where poll() sees nothing.
+constexpr milliseconds tls_look_again{10};
+constexpr int binary = 1;
+
+std::string trimmed(const char* text) {
+  std::string out = text == nullptr ? "" : text;
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
+std::string field(const PGresult& result, int code) {
+  const char* text = PQresultErrorField(&result, code);
+  return text == nullptr ? "" : text;
+}
+
+// The detail is left out: it may quote what a user wrote.
+std::string what_failed(const PGresult& result) {
+  std::string text = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  return text.empty() ? trimmed(PQresultErrorMessage(&result)) : text;
+}
+
+int wait_ms(std::chrono::steady_clock::time_point deadline) {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<std::int64_t>(0, left.count()));
+}
+
+}  // namespace
+
+void Connection::ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
+
+Connection::Connection(ConnectionOptions options) : options_(std::move(options)) {
+  try {
+    connect();
+  } catch (...) {
+    PQfinish(handle_);
+    throw;
+  }
+}
+
+Connection::~Connection() { PQfinish(handle_); }
+
+void Connection::connect() {
+  const auto parameters = parse_url(options_.url);
+  if (!parameters) throw ConnectionLost(parameters.error());
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : parameters->pairs) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  const auto until = std::chrono::steady_clock::now() +
+                     parameters->connect_timeout.value_or(
+                         std::chrono::ceil<std::chrono::seconds>(options_.connect_max));
+  handle_ = PQconnectStartParams(keywords.data(), values.data(), 0);
+  if (handle_ == nullptr) throw std::bad_alloc();
+  PQsetNoticeReceiver(handle_, [](void*, const PGresult*) {}, nullptr);
+  // libpq's manual, PQconnectStartParams: as if PQconnectPoll had just said "writing".
+  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+  while (PQstatus(handle_) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
+    if (status == PGRES_POLLING_FAILED) break;
+    pollfd socket{.fd = PQsocket(handle_),
+                  .events = status == PGRES_POLLING_READING ? short{POLLIN} : short{POLLOUT},
+                  .revents = 0};
+    const int ready = poll(&socket, 1, wait_ms(until));
+    if (ready == 0) throw ConnectionLost("the database did not answer in time");
+    if (ready > 0) status = PQconnectPoll(handle_);
+  }
+  if (PQstatus(handle_) != CONNECTION_OK) throw ConnectionLost(trimmed(PQerrorMessage(handle_)));
+  if (PQsetnonblocking(handle_, 1) != 0 || PQenterPipelineMode(handle_) != 1)
+    throw ConnectionLost(trimmed(PQerrorMessage(handle_)));
+}
+
+// --- the transaction ---
+
+void Connection::begin(Access access) {
+  if (phase_ != Phase::idle) throw std::logic_error("a transaction within a transaction");
+  settle();
+  phase_ = Phase::begun;
+  access_ = access;
+  savepoints_ = 0;
+}
+
+// What the transaction before still has to answer is of interest to nobody, as long as it ends:
+// only then may the next begin, since a pooler may give each its own session.
+void Connection::settle() {
+  const Deadline until = deadline();
+  while (!pending_.empty()) {
+    try {
+      receive_until(pending_.back().number, until);
+    } catch (const std::exception&) {
+      if (lost_) throw;
+    }
+  }
+  failure_.reset();
+}
+
+void Connection::commit() {
+  throw_if_failed();
+  if (phase_ != Phase::open) {
+    phase_ = Phase::idle;
+    return;
+  }
+  // A connection that is gone already is noticed here, where nothing is unknown yet.
+  if (PQconsumeInput(handle_) == 0) lose("");
+  commit_sent_ = true;
+  commit_ = queued_ + 1;
+  try {
+    queue("COMMIT");
+    queue_sync();
+    wait_for(queued_);
+  } catch (const ConnectionLost&) {
+    // Its own answer came; only what follows was lost.
+    if (answered_ < commit_ || failure_) throw;
+  } catch (...) {
+    commit_sent_ = false;  // refused, by an answer
+    throw;
+  }
+  commit_sent_ = false;
+  phase_ = Phase::idle;
+}
+
+void Connection::end_read() { end_without_waiting("COMMIT"); }
+
+void Connection::roll_back() noexcept { end_without_waiting("ROLLBACK"); }
+
+void Connection::end_without_waiting(const char* sql) noexcept {
+  const bool is_open = phase_ == Phase::open;
+  phase_ = Phase::idle;
+  commit_sent_ = false;
+  if (!is_open || lost_) return;
+  failure_.reset();
+  try {
+    // Should one of those under way fail, the server skips to the next Sync: that is not to be the
+    // one behind the end.
+    if (!pending_.empty() && pending_.back().step != Step::sync) queue_sync();
+    queue(sql);
+    queue_sync();
+    PQflush(handle_);
+  } catch (const std::exception&) {
+    close();
+  }
+}
+
+std::expected<void, std::string> Connection::nested(const std::function<void()>& work) {
+  if (phase_ == Phase::idle) throw std::logic_error("a savepoint outside of a transaction");
+  throw_if_failed();
+  queue_begin();
+  const std::string name = fmt::format("s{}", ++savepoints_);
+  const std::uint64_t from = queue("SAVEPOINT " + name);
+  try {
+    work();
+    if (queued_ > from) wait();
+  } catch (const TransactionLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    undo(name, from);
+    --savepoints_;
+    return std::unexpected(std::string(error.what()));
+  }
+  queue("RELEASE SAVEPOINT " + name);
+  --savepoints_;
+  return {};
+}
+
+void Connection::undo(const std::string& savepoint, std::uint64_t from) {
+  try {
+    // What is under way may have failed too, before the savepoint or behind it.
+    if (!failure_ && queued_ > from) wait();
+  } catch (const TransactionLost&) {
+    throw;
+  } catch (const std::exception&) {
+    if (!failure_) throw;
+  }
+  if (failure_ && failure_->number < from) throw_if_failed();
+  failure_.reset();
+  queue("ROLLBACK TO SAVEPOINT " + savepoint);
+  queue("RELEASE SAVEPOINT " + savepoint);
+}
+
+void Connection::wait() {
+  throw_if_failed();
+  wait_for(queued_);
+}
+
+// --- queueing ---
+
+// 80 bits of the BLAKE2b of its text and types: sessions that are shared know the same text by the
+// same name.
+void Connection::name_statement(Statement& statement) {
+  std::string text = statement.sql;
+  for (const std::uint32_t type : statement.types) text += fmt::format(" {}", type);
+  std::array<unsigned char, crypto_generichash_BYTES> hash{};
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(text.data()),
+                     text.size(), nullptr, 0);
+  statement.name = "todo_" + to_hex({reinterpret_cast<const char*>(hash.data()), 10});
+}
+
+Connection::Statement& Connection::statement_of(const char* literal) {
+  Statement& statement = by_literal_[literal];
+  if (statement.sql.empty()) {
+    statement.sql = literal;
+    statement.is_literal = true;
+  }
+  return statement;
+}
+
+Connection::Statement& Connection::statement_of(const std::string& sql) {
+  Statement& statement = by_text_[sql];
+  if (statement.sql.empty()) statement.sql = sql;
+  return statement;
+}
+
+bool Connection::is_named(Statement& statement) {
+  if (!options_.named_statements) return false;
+  if (!statement.name.empty()) return true;
+  if (!statement.is_literal) {
+    if (statement.uses < uses_before_name || texts_named_ >= texts_named_max) return false;
+    ++texts_named_;
+  }
+  name_statement(statement);
+  return true;
+}
+
+std::uint64_t Connection::send(Statement& statement, Parameters& parameters, Query* query) {
+  if (phase_ == Phase::idle) throw std::logic_error("a statement outside of a transaction");
+  throw_if_failed();
+  if (statement.uses++ == 0) statement.types = parameters.types();
+  if (statement.types != parameters.types())
+    throw std::logic_error("other types of parameters than before: " + statement.sql);
+  queue_begin();
+  int sent = 0;
+  const int size = parameters.size();
+  if (is_named(statement)) {
+    if (!statement.prepared) send_prepare(statement);
+    sent = PQsendQueryPrepared(handle_, statement.name.c_str(), size, parameters.values(),
+                               parameters.lengths(), parameters.formats(), binary);
+  } else {
+    sent =
+        PQsendQueryParams(handle_, statement.sql.c_str(), size, statement.types.data(),
+                          parameters.values(), parameters.lengths(), parameters.formats(), binary);
+  }
+  if (sent != 1) lose("");
+  return push(Step::statement, nullptr, query);
+}
+
+void Connection::send_prepare(Statement& statement) {
+  if (PQsendPrepare(handle_, statement.name.c_str(), statement.sql.c_str(),
+                    static_cast<int>(statement.types.size()), statement.types.data()) != 1) {
+    lose("");
+  }
+  push(Step::prepare, &statement, nullptr);
+  statement.prepared = true;
+}
+
+// Always by its text: what begins and ends transactions must work in any session.
+std::uint64_t Connection::queue(const std::string& sql) {
+  if (lost_) throw ConnectionLost("the connection is closed");
+  if (PQsendQueryParams(handle_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, binary) != 1)
+    lose("");
+  return push(Step::statement, nullptr, nullptr);
+}
+
+void Connection::queue_begin() {
+  if (phase_ != Phase::begun) return;
+  phase_ = Phase::open;
+  queue(access_ == Access::read ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                                : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+}
+
+void Connection::queue_sync() {
+  if (PQpipelineSync(handle_) != 1) lose("");
+  flushed_ = push(Step::sync, nullptr, nullptr);
+}
+
+std::uint64_t Connection::push(Step step, Statement* statement, Query* query) {
+  pending_.push_back({.number = ++queued_, .step = step, .statement = statement, .query = query});
+  return queued_;
+}
+
+void Connection::forget(const Query* query) {
+  const auto found = std::ranges::find(pending_.rbegin(), pending_.rend(), query, &Pending::query);
+  if (found != pending_.rend()) found->query = nullptr;
+}
+
+// --- waiting ---
+
+void Connection::wait_for(std::uint64_t number) {
+  if (answered_ >= number) return;
+  if (flushed_ < number) {
+    if (PQsendFlushRequest(handle_) != 1) lose("");
+    flushed_ = queued_;
+  }
+  const Deadline until = deadline();
+  flush(until);
+  ++round_trips_;
+  receive_until(number, until);
+}
+
+void Connection::receive_until(std::uint64_t number, Deadline deadline) {
+  while (answered_ < number) receive_one(deadline);
+}
+
+void Connection::receive_one(Deadline deadline) {
+  Result result = next_result(deadline);
+  if (!result) lose("an answer is missing");
+  const Pending pending = pending_.front();
+  pending_.pop_front();
+  answered_ = pending.number;
+  // Each answer but a Sync's is followed by an end.
+  if (pending.step != Step::sync && next_result(deadline) && PQstatus(handle_) == CONNECTION_OK)
+    lose("more than one answer");
+  switch (PQresultStatus(result.get())) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+      if (pending.query != nullptr) pending.query->result_ = std::move(result);
+      return;
+    case PGRES_PIPELINE_SYNC:
+      return;
+    case PGRES_PIPELINE_ABORTED:
+      skip(pending);
+      return;
+    default:
+      skip(pending);
+      fail(pending.number, *result, deadline);
+  }
+}
+
+void Connection::skip(const Pending& pending) {
+  if (pending.statement != nullptr) pending.statement->prepared = false;
+  if (pending.query != nullptr) pending.query->aborted_ = true;
+}
+
+// Leaves the server's skipping behind, up to the Sync, then throws.
+void Connection::fail(std::uint64_t number, const pg_result& result, Deadline deadline) {
+  const std::string sqlstate = field(result, PG_DIAG_SQLSTATE);
+  try {
+    throw_error(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), sqlstate, what_failed(result));
+  } catch (const ConnectionLost&) {
+    failure_ = {.number = number, .error = std::current_exception()};
+    // The server said so before it came to COMMIT.
+    if (!sqlstate.empty() && number < commit_) commit_sent_ = false;
+    close();
+    throw;
+  } catch (const SessionShared&) {
+    failure_ = {.number = number, .error = std::current_exception()};
+    options_.named_statements = false;
+  } catch (...) {
+    failure_ = {.number = number, .error = std::current_exception()};
+  }
+  auto sync = std::ranges::find(pending_, Step::sync, &Pending::step);
+  if (sync == pending_.end()) {
+    queue_sync();
+    sync = std::prev(pending_.end());
+    ++round_trips_;
+  }
+  flush(deadline);
+  receive_until(sync->number, deadline);
+  throw_if_failed();
+}
+
+Connection::Result Connection::next_result(Deadline deadline) {
+  while (PQisBusy(handle_) != 0) {
+    const int left = PQflush(handle_);
+    if (left < 0) break;
+    wait_socket(left > 0, deadline);
+    // When that fails, what had come before is still read, and then libpq says why.
+    if (PQconsumeInput(handle_) == 0) break;
+  }
+  return Result(PQgetResult(handle_));
+}
+
+void Connection::flush(Deadline deadline) {
+  for (;;) {
+    const int left = PQflush(handle_);
+    if (left == 0) return;
+    if (left < 0) lose("");
+    // The server may be waiting for us to read before it reads on.
+    wait_socket(true, deadline);
+    if (PQconsumeInput(handle_) == 0) return;
+  }
+}
+
+void Connection::wait_socket(bool write, Deadline deadline) {
+  pollfd socket{.fd = PQsocket(handle_),
+                .events = static_cast<short>(write ? POLLIN | POLLOUT : POLLIN),
+                .revents = 0};
+  if (socket.fd < 0) lose("");
+  const int left = wait_ms(deadline);
+  int wait = left;
+  if (PQsslInUse(handle_) != 0) wait = std::min(wait, static_cast<int>(tls_look_again.count()));
+  if (poll(&socket, 1, wait) != 0 || left > wait) return;
+  cancel();
+  lose("the database did not answer in time");
+}
+
+void Connection::throw_if_failed() const {
+  if (lost_) throw ConnectionLost("the connection is closed");
+  if (failure_) std::rethrow_exception(failure_->error);
+}
+
+void Connection::close() {
+  lost_ = true;
+  for (const Pending& pending : pending_) skip(pending);
+  pending_.clear();
+}
+
+void Connection::lose(std::string_view why) {
+  const std::string text = why.empty() ? trimmed(PQerrorMessage(handle_)) : std::string(why);
+  close();
+  throw ConnectionLost(text.empty() ? "the connection is closed" : text);
+}
+
+// Tells the server to give up what it does for us. libpq's way to do so blocks for as long as the
+// network pleases, so a thread of its own does it, which may outlive the wait: it owns all that it
+// touches.
+void Connection::cancel() {
+  PGcancel* request = PQgetCancel(handle_);
+  if (request == nullptr) return;
+  std::promise<void> promise;
+  const auto done = promise.get_future();
+  std::thread([request, promise = std::move(promise)]() mutable {
+    std::array<char, 256> error{};
+    PQcancel(request, error.data(), static_cast<int>(error.size()));
+    PQfreeCancel(request);
+    promise.set_value();
+  }).detach();
+  done.wait_for(cancel_max);
+}
+
+// --- outside of pipelines ---
+
+void Connection::execute(const std::string& sql, milliseconds answer_max) {
+  if (phase_ == Phase::idle) settle();
+  throw_if_failed();
+  queue_begin();
+  leave_pipeline();
+  const std::uint64_t number = ++queued_;
+  const Deadline until = std::chrono::steady_clock::now() + answer_max;
+  if (PQsendQuery(handle_, sql.c_str()) != 1) lose("");
+  flush(until);
+  ++round_trips_;
+  Result failed;
+  while (Result result = next_result(until)) {
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_FATAL_ERROR && !failed) failed = std::move(result);
+  }
+  answered_ = number;
+  flushed_ = number;
+  if (PQstatus(handle_) == CONNECTION_OK && PQenterPipelineMode(handle_) != 1) lose("");
+  if (!failed) return;
+  try {
+    throw_error(field(*failed, PG_DIAG_SEVERITY_NONLOCALIZED), field(*failed, PG_DIAG_SQLSTATE),
+                what_failed(*failed));
+  } catch (const ConnectionLost&) {
+    close();
+    throw;
+  } catch (...) {
+    if (phase_ != Phase::idle) failure_ = {.number = number, .error = std::current_exception()};
+    throw;
+  }
+}
+
+void Connection::leave_pipeline() {
+  queue_sync();
+  wait_for(queued_);
+  if (PQexitPipelineMode(handle_) != 1) lose("");
+}
+
+std::int64_t Connection::scalar(const std::string& sql) {
+  const bool alone = phase_ == Phase::idle;
+  if (alone) begin(Access::read);
+  std::int64_t value = 0;
+  try {
+    Query query(*this, sql);
+    if (query.step() && !query.null()) value = query.integer();
+  } catch (...) {
+    if (alone) roll_back();
+    throw;
+  }
+  if (alone) end_read();
+  return value;
+}
+
+bool Connection::wait_for_notification(int wake_fd, milliseconds wait_max) {
+  settle();
+  const Deadline until = std::chrono::steady_clock::now() + wait_max;
+  for (;;) {
+    if (PQconsumeInput(handle_) == 0) lose("");
+    bool came = false;
+    while (PGnotify* notification = PQnotifies(handle_)) {
+      PQfreemem(notification);
+      came = true;
+    }
+    if (came) return true;
+    std::array<pollfd, 2> sockets{{{.fd = PQsocket(handle_), .events = POLLIN, .revents = 0},
+                                   {.fd = wake_fd, .events = POLLIN, .revents = 0}}};
+    if (poll(sockets.data(), sockets.size(), wait_ms(until)) == 0 || sockets[1].revents != 0)
+      return false;
+  }
+}
+
+// --- queries ---
+
+Query::Query(Connection& connection, const char* literal)
+    : Query(connection, connection.statement_of(literal)) {}
+
+Query::Query(Connection& connection, const std::string& sql)
+    : Query(connection, connection.statement_of(sql)) {}
+
+Query::Query(Connection& connection, Connection::Statement& statement)
+    : connection_(connection),
+      statement_(statement),
+      parameters_(std::exchange(connection.spare_, Parameters{})) {
+  parameters_.clear();
+}
+
+Query::~Query() {
+  if (number_ != 0 && !result_) connection_.forget(this);
+  connection_.spare_ = std::move(parameters_);
+}
+
+void Query::run() {
+  if (number_ != 0) throw std::logic_error("a query runs once: " + statement_.sql);
+  number_ = connection_.send(statement_, parameters_, this);
+}
+
+void Query::wait() {
+  if (number_ == 0) run();
+  if (result_) return;
+  if (!aborted_) connection_.wait_for(number_);
+  if (result_) {
+    rows_ = PQntuples(result_.get());
+    return;
+  }
+  connection_.throw_if_failed();
+  throw TransactionLost("the statement was skipped");
+}
+
+bool Query::step() {
+  wait();
+  rows_ = PQntuples(result_.get());
+  column_ = 0;
+  return ++row_ < rows_;
+}
+
+int Query::changes() {
+  wait();
+  const std::string_view text = PQcmdTuples(result_.get());
+  int changes = 0;
+  std::from_chars(text.data(), text.data() + text.size(), changes);
+  return changes;
+}
+
+bool Query::null() {
+  if (PQgetisnull(result_.get(), row_, column_) == 0) return false;
+  ++column_;
+  return true;
+}
+
+std::string_view Query::column() {
+  if (row_ < 0 || row_ >= rows_ || column_ >= PQnfields(result_.get()) ||
+      PQgetisnull(result_.get(), row_, column_) != 0) {
+    throw std::logic_error(
+        fmt::format("column {} is null or not there: {}", column_, statement_.sql));
+  }
+  const char* bytes = PQgetvalue(result_.get(), row_, column_);
+  const int size = PQgetlength(result_.get(), row_, column_);
+  ++column_;
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+std::string_view Query::column(Type type) {
+  if (PQftype(result_.get(), column_) != static_cast<Oid>(type))
+    throw std::logic_error(
+        fmt::format("column {} is of another type: {}", column_, statement_.sql));
+  return column();
+}
+
+std::int64_t Query::integer() {
+  constexpr Oid int8 = 20;
+  constexpr Oid int2 = 21;
+  constexpr Oid int4 = 23;
+  const Oid type = PQftype(result_.get(), column_);
+  if (type != int8 && type != int4 && type != int2)
+    throw std::logic_error(fmt::format("column {} is no integer: {}", column_, statement_.sql));
+  return read_integer(column());
+}
+
+bool Query::boolean() { return column(Type::boolean) == std::string_view{"\1", 1}; }
+
+std::string_view Query::text() { return column(); }
+
+std::string_view Query::blob() { return column(Type::blob); }
+
+Uuid Query::id() {
+  Uuid id;
+  std::ranges::copy(column(Type::id), reinterpret_cast<char*>(id.bytes.data()));
+  return id;
+}
+
+Instant Query::instant() { return read_instant(column(Type::instant)); }
+
+LocalTime Query::local() { return read_local(column(Type::local)); }
+
+Date Query::date() { return read_date(column(Type::date)); }
+
+std::optional<std::int64_t> Query::optional_integer() {
+  return null() ? std::nullopt : std::optional(integer());
+}
+
+std::optional<std::string> Query::optional_text() {
+  return null() ? std::nullopt : std::optional<std::string>(text());
+}
+
+std::optional<Uuid> Query::optional_id() { return null() ? std::nullopt : std::optional(id()); }
+
+std::optional<Instant> Query::optional_instant() {
+  return null() ? std::nullopt : std::optional(instant());
+}
+
+std::optional<LocalTime> Query::optional_local() {
+  return null() ? std::nullopt : std::optional(local());
+}
+
+std::optional<Date> Query::optional_date() { return null() ? std::nullopt : std::optional(date()); }
+
+}  // namespace todo::storage::postgres
