@@ -7,7 +7,9 @@ one failure; a folder without tests counts as none.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -19,9 +21,15 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))
+from harness import postgres  # noqa: E402
+
 CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by ./dev
 RESULTS = ROOT / "build" / "test-results"
 JOBS = int(os.environ.get("TODO_JOBS") or os.cpu_count() or 1)
+
+# What the integration tests run on; "postgres" too as soon as the program serves from it.
+DATABASES = ("sqlite",)
 
 GTEST_TIMEOUT_S = 900
 PYTEST_TIMEOUT_S = 1500
@@ -70,11 +78,24 @@ def show_tail(text: str) -> None:
         show(f"    {line}")
 
 
+running = set()  # what run() waits for
+at_end = contextlib.ExitStack()
+
+
+def stop(number: int, _frame) -> None:
+    """Ctrl-C and the like end what runs, which has sessions of its own."""
+    for process in list(running):
+        os.killpg(process.pid, signal.SIGKILL)
+    at_end.close()
+    os._exit(128 + number)
+
+
 def run(command: list, timeout_s: float, env: dict | None = None) -> tuple[int, str]:
     """Exit status and output; a command that takes too long is ended with its children."""
     process = subprocess.Popen(
         [str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True)
+    running.add(process)
     try:
         output, _ = process.communicate(timeout=timeout_s)
         return process.returncode, output.decode(errors="replace")
@@ -82,6 +103,8 @@ def run(command: list, timeout_s: float, env: dict | None = None) -> tuple[int, 
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
         return 124, output.decode(errors="replace") + f"\nended: it took more than {timeout_s:.0f} s"
+    finally:
+        running.discard(process)
 
 
 def build(preset: str, *targets: str) -> bool:
@@ -112,6 +135,16 @@ def build(preset: str, *targets: str) -> bool:
     for line in told[:LINES_SHOWN_MAX]:
         show(f"    {line.rstrip()[:400]}")
     return False
+
+
+@functools.cache
+def postgres_env() -> dict:
+    """Names the PostgreSQL of this run, which the first suite that may want it starts."""
+    started = time.monotonic()
+    cluster = at_end.enter_context(postgres.Cluster())
+    show(f"  PostgreSQL {postgres.version()} on port {cluster.port} "
+         f"({time.monotonic() - started:.1f} s)")
+    return {postgres.VARIABLE: cluster.url()}
 
 
 def has_sources(folder: str, pattern: str) -> bool:
@@ -185,10 +218,11 @@ def gtests(preset: str, targets: list[str], options: argparse.Namespace, env: di
         return Counts()
     if not build(preset, *programs):
         return Counts(failed=1)
+    env = {**postgres_env(), **(env or {})}
     total = Counts()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         paths = [ROOT / "build" / preset / "bin" / program for program in programs]
-        for counts in pool.map(lambda path: run_gtest(preset, path, options.filter, env or {}), paths):
+        for counts in pool.map(lambda path: run_gtest(preset, path, options.filter, env), paths):
             total.add(counts)
     return total
 
@@ -241,7 +275,7 @@ def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
     if options.filter:
         command += ["-k", options.filter]
     env = {"TODO_BACKEND": str(ROOT / "build" / preset / "todo-backend"),
-           "PYTHONDONTWRITEBYTECODE": "1", **SANITIZER_ENV.get(preset, {})}
+           "PYTHONDONTWRITEBYTECODE": "1", **postgres_env(), **SANITIZER_ENV.get(preset, {})}
     status, output = run(command, PYTEST_TIMEOUT_S, env)
     (RESULTS / f"{name}.log").write_text(output)
     counts = Counts()
@@ -259,8 +293,27 @@ def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
     return counts
 
 
+def on_databases(name: str, options: argparse.Namespace, *arguments: str,
+                 preset: str = "release") -> Counts:
+    """The integration tests on each database, at the same time where there are cores for it."""
+    if options.all:
+        arguments = (*arguments, "--long")
+
+    def run_on(database: str) -> Counts:
+        counts = pytest(f"{name}-{database}", "tests/integration", options,
+                        f"--database={database}", *arguments, preset=preset)
+        show(f"  on {database}: {counts.passed} passed, {counts.failed} failed")
+        return counts
+
+    total = Counts()
+    with concurrent.futures.ThreadPoolExecutor(min(JOBS, len(DATABASES))) as pool:
+        for counts in pool.map(run_on, DATABASES):
+            total.add(counts)
+    return total
+
+
 def integration(options: argparse.Namespace) -> Counts:
-    return pytest("integration", "tests/integration", options)
+    return on_databases("integration", options)
 
 
 def docs(options: argparse.Namespace) -> Counts:
@@ -279,8 +332,7 @@ def asan(options: argparse.Namespace) -> Counts:
                     + one_program("property", "property"), options)
     # The tests marked `smoke` drive the whole program once more under the sanitizers.
     if has_sources("tests/integration", "test_*.py"):
-        counts.add(pytest("asan-integration", "tests/integration", options, "-m", "smoke",
-                          preset="asan"))
+        counts.add(on_databases("asan-integration", options, "-m", "smoke", preset="asan"))
     return counts
 
 
@@ -410,4 +462,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    with at_end:
+        sys.exit(main())

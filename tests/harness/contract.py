@@ -7,7 +7,6 @@ import io
 import json
 import pathlib
 import re
-import sqlite3
 import sys
 import urllib.parse
 
@@ -271,24 +270,13 @@ class Recorder:
                 f"{where}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
             )
 
-    # --- events: a trigger keeps what the bus takes out of the outbox ---
-
-    def watch_events(self, server) -> None:
-        with sqlite3.connect(server.data / "todo.db", timeout=10) as database:
-            database.execute("CREATE TABLE IF NOT EXISTS seen_events (topic INTEGER, event TEXT)")
-            database.execute(
-                "CREATE TRIGGER IF NOT EXISTS keep_events AFTER DELETE ON outbox "
-                "BEGIN INSERT INTO seen_events VALUES (old.topic, old.event); END"
-            )
-        database.close()
+    # --- events: what the bus took out of the outbox of a store that keeps them ---
 
     def collect_events(self, server) -> None:
-        with sqlite3.connect(server.data / "todo.db", timeout=10) as database:
-            self.events += [
-                (list(SCHEMAS)[topic], json.loads(event))
-                for topic, event in database.execute("SELECT topic, event FROM seen_events")
-            ]
-        database.close()
+        self.events += [
+            (list(SCHEMAS)[topic], json.loads(event))
+            for topic, event in server.store.execute("SELECT topic, event FROM seen_events")
+        ]
 
     def check_events(self) -> list:
         """What does not hold of the events that were collected."""

@@ -73,7 +73,7 @@ def account() -> pwd.struct_passwd | None:
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
 
 
-def _as_account() -> dict:
+def as_account() -> dict:
     """Popen's arguments for a program that is PostgreSQL's."""
     who = account()
     return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []} if who else {}
@@ -101,7 +101,7 @@ def _has_memory() -> bool:
         shutil.disk_usage(MEMORY).free >= MEMORY_FREE_BYTES_MIN
 
 
-def _temporary_folder(in_memory: bool = False) -> pathlib.Path:
+def temporary_folder(in_memory: bool = False) -> pathlib.Path:
     parent = MEMORY if in_memory and _has_memory() else pathlib.Path(tempfile.gettempdir())
     if not reachable(parent):
         parent = pathlib.Path("/tmp")
@@ -114,10 +114,10 @@ def _initdb(data: pathlib.Path) -> None:
     """Makes an empty cluster: a second the first time, then a copy of what was made."""
     kept = CACHE / f"initdb-{version()}"
     if not kept.exists():
-        folder = _temporary_folder()
+        folder = temporary_folder()
         try:
             done = subprocess.run([binaries() / "initdb", *INITDB, "-D", folder / "data"],
-                                  cwd="/", capture_output=True, text=True, **_as_account())
+                                  cwd="/", capture_output=True, text=True, **as_account())
             if done.returncode != 0:
                 raise PostgresError(f"initdb failed: {done.stdout}{done.stderr}")
             CACHE.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def url_of(port: int) -> str:
+    return f"postgres://postgres@127.0.0.1:{port}/postgres"
 
 
 class Postgres:
@@ -176,7 +180,10 @@ class Database:
 
 
 def execute(url: str, statement: str, parameters=None) -> list:
-    import psycopg2  # here: whoever only starts a cluster needs no client
+    # Here, because whoever only starts a cluster needs no client.
+    import psycopg2
+    import psycopg2.extras
+    psycopg2.extras.register_uuid()
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -192,7 +199,7 @@ class Cluster(Postgres):
     def __init__(self, folder=None, durable: bool = False, settings: dict | None = None):
         self.kept = folder is not None
         self.folder = pathlib.Path(folder).resolve() if self.kept \
-            else _temporary_folder(in_memory=not durable)
+            else temporary_folder(in_memory=not durable)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.settings = SETTINGS | ({} if durable or self.kept else UNSAFE) | (settings or {})
@@ -202,7 +209,7 @@ class Cluster(Postgres):
 
     @property
     def _url(self) -> str:
-        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+        return url_of(self.port)
 
     def __enter__(self) -> "Cluster":
         return self.start()
@@ -216,7 +223,6 @@ class Cluster(Postgres):
         self._watch()
         if not self.data.exists():
             if self.kept:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _own(self.folder)
             _initdb(self.data)
         for _ in range(1 if self.port else PORT_TRIES):
@@ -271,7 +277,7 @@ class Cluster(Postgres):
                 [binaries() / "postgres", "-D", self.data, "-p", str(port), *options], cwd="/",
                 env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                **_as_account())
+                **as_account())
         deadline = time.monotonic() + START_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             if _state(self.data) == (self.process.pid, "ready"):

@@ -11,6 +11,8 @@ import time
 import urllib.parse
 import uuid
 
+from harness.store import SqliteStore
+
 START_SECONDS = 20
 STOP_SECONDS = 30
 WAIT_SECONDS = 10
@@ -66,15 +68,17 @@ class Response:
 
 
 class Server:
-    """One data directory and the process that serves it. Time moves by `clock_offset` seconds where
-    it is given (libfaketime reads it from a file at each look at the clock)."""
+    """One data directory and the process that serves it, on the SQLite file there or on the `store`
+    that is given. Time moves by `clock_offset` seconds where it is given (libfaketime reads it from a
+    file at each look at the clock)."""
 
-    def __init__(self, folder, faketime: bool = False, **settings):
+    def __init__(self, folder, faketime: bool = False, store=None, **settings):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
+        self.store = store or SqliteStore(self.data / "todo.db")
         self.metrics_port = free_port()
-        self.settings = {"RATE_LIMITS": "off", **settings}
+        self.settings = {"RATE_LIMITS": "off", **self.store.settings, **settings}
         self.process = None
         self.url = None
         self.log = []

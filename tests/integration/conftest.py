@@ -1,14 +1,32 @@
 import pytest
 
+from harness import postgres
 from harness.contract import Recorder
 from harness.server import Server
+from harness.store import PostgresStore, SqliteStore
 
 # Every request of this run, to be held against docs/api/openapi.yaml by test_zz_contract.py.
 recorder = Recorder()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite",
+                     help="what the servers of the tests stand on")
+    parser.addoption("--long", action="store_true", help="outages as long as they really are")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "smoke: also run on the program built with sanitizers")
+    config.addinivalue_line("markers", "only(database): about this database, or its files, alone")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Each run of this folder is on one database."""
+    here = config.getoption("database")
+    others = [item for item in items
+              if (mark := item.get_closest_marker("only")) and mark.args != (here,)]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
 
 
 @pytest.fixture(scope="session")
@@ -17,16 +35,43 @@ def contract():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def cluster():
+    """The PostgreSQL of the run: not to be stopped."""
+    with postgres.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template(cluster, tmp_path_factory):
+    """A database that was migrated and is otherwise empty: a copy is made ten times as fast."""
+    database = cluster.new_database()
+    Server(tmp_path_factory.mktemp("template"), store=PostgresStore(database)).run("migrate")
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def new_store(request):
+    """Makes the store of a new server, whose folder it is told."""
+    if request.config.getoption("database") == "sqlite":
+        return lambda folder: SqliteStore(folder / "data" / "todo.db")
+    cluster, template = map(request.getfixturevalue, ("cluster", "template"))
+    return lambda _folder: PostgresStore(cluster.new_database(template.name))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, new_store):
     """One server for all tests that do not stop it or move its clock: each works as a user of its own."""
-    server = Server(tmp_path_factory.mktemp("shared"))
+    folder = tmp_path_factory.mktemp("shared")
+    server = Server(folder, store=new_store(folder))
     server.recorder = recorder.record
     server.run("migrate")
-    recorder.watch_events(server)
+    server.store.keep_events()
     server.start()
     yield server
     assert server.stop() == 0
     recorder.collect_events(server)
+    server.store.drop()
     complaints = [line for line in server.log if '"level":"error"' in line]
     assert not complaints, complaints
 
@@ -37,19 +82,28 @@ def user(server):
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Starts servers of the test's own; they are stopped at its end."""
+def new_server(tmp_path, new_store):
+    """Makes servers of the test's own, which it starts; they are stopped at its end."""
     servers = []
 
-    def start_one(**settings):
-        server = Server(tmp_path / f"server{len(servers)}", **settings)
+    def make(store=None, **settings) -> Server:
+        folder = tmp_path / f"server{len(servers)}"
+        server = Server(folder, store=store or new_store(folder), **settings)
         server.recorder = recorder.record
         servers.append(server)
-        return server.start()
+        return server
 
-    yield start_one
+    yield make
     for server in servers:
         server.stop()
+    for server in servers:
+        server.store.drop()
+
+
+@pytest.fixture
+def start(new_server):
+    """Starts servers of the test's own."""
+    return lambda **settings: new_server(**settings).start()
 
 
 @pytest.fixture

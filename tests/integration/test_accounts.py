@@ -2,7 +2,6 @@
 import concurrent.futures
 import http.client
 import json
-import sqlite3
 import time
 import uuid
 
@@ -387,9 +386,7 @@ def test_an_export_that_cannot_be_whole_does_not_look_whole(start):
     server.set_clock_offset(91 * 86400)
     server.run("audit", "archive")
     server.stop()
-    with sqlite3.connect(server.data / "todo.db") as database:
-        database.execute("UPDATE audit_segments SET data = x'00'")
-    database.close()
+    server.store.execute("UPDATE audit_segments SET data = ?", b"\0")
     server.start()
     user.login()
     connection = server.connect()

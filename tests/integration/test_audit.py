@@ -1,7 +1,6 @@
 """The audit trail: one entry for each change, chained, verifiable, archived."""
+import datetime
 import json
-import sqlite3
-import time
 import uuid
 
 import pytest
@@ -130,20 +129,12 @@ def test_the_history_of_a_task_outlives_it(server, user):
     server.user().get(f"/audit/task/{task['id']}").expect(404)
 
 
-def tamper(server, *statements) -> None:
-    """What someone without the key could do to the file."""
-    with sqlite3.connect(server.data / "todo.db") as database:
-        for statement in statements:
-            database.execute(statement)
-    database.close()
-
-
 @pytest.mark.parametrize(
     "statement, bad_seq",
     [
         ("UPDATE audit_entries SET canonical = replace(canonical, 'T2', 'X2') WHERE seq = 3", 3),
         ("UPDATE audit_entries SET action = 1 WHERE seq = 4", 4),
-        ("UPDATE audit_entries SET timestamp = timestamp + 1 WHERE seq = 2", 2),
+        ("UPDATE audit_entries SET timestamp = timestamp + {ms} WHERE seq = 2", 2),
         ("DELETE FROM audit_entries WHERE seq = 3", 3),
         ("DELETE FROM audit_entries WHERE seq = 6", 6),
         ("DELETE FROM audit_entries WHERE seq = 1", 1),
@@ -160,7 +151,7 @@ def test_any_tampering_is_found(start, statement, bad_seq):
         user.task(f"T{number}")
     assert verify(user)["verified"]
     server.stop()
-    tamper(server, statement)
+    server.store.execute(statement)  # what someone without the key could do to the database
     done = server.run("audit", "verify", check=False)
     assert done.returncode == 1 and f"entry {bad_seq}" in done.stdout + done.stderr
     server.start()
@@ -174,7 +165,7 @@ def test_a_lost_event_is_found(start):
     user = server.user()
     task = user.task()
     server.stop()
-    tamper(server, f"UPDATE tasks SET version = 5 WHERE id = x'{task['id'].replace('-', '')}'")
+    server.store.execute("UPDATE tasks SET version = 5 WHERE id = ?", uuid.UUID(task["id"]))
     server.start()
     assert verify(user)["verified"], "younger than ten minutes counts as in flight"
     server.set_clock_offset(700)
@@ -185,34 +176,28 @@ class Copy:
     """The database of a stopped server, and what someone who kept an older copy can put back."""
 
     def __init__(self, server, user):
-        self.path = server.data / "todo.db"
-        self.user_id = bytes.fromhex(user.id.replace("-", ""))
-
-    def execute(self, statement: str, *values) -> list:
-        with sqlite3.connect(self.path) as database:
-            rows = database.execute(statement, values).fetchall()
-        database.close()
-        return rows
+        self.execute = server.store.execute
+        self.heads, self.prefix = server.store.audit_heads
+        self.user_id = uuid.UUID(user.id)
 
     def head(self) -> dict:
-        names = [
-            row[1]
-            for row in self.execute("PRAGMA table_info(user_state)")
-            if row[1].startswith("audit_")
-        ]
-        columns = ", ".join(names)
-        query = f"SELECT {columns} FROM user_state WHERE user_id = ?"
-        return dict(zip(names, self.execute(query, self.user_id)[0]))
+        names = ("seq", "hash", "seal", "key_id")
+        columns = ", ".join(self.prefix + name for name in names)
+        (row,) = self.execute(
+            f"SELECT {columns} FROM {self.heads} WHERE user_id = ?", self.user_id
+        )
+        return dict(zip(names, row))
 
     def cut(self, head: dict) -> None:
         """The chain ends with `head` again."""
         self.execute(
             "DELETE FROM audit_entries WHERE user_id = ? AND seq > ?",
             self.user_id,
-            head["audit_seq"],
+            head["seq"],
         )
+        columns = ", ".join(f"{self.prefix}{name} = ?" for name in head)
         self.execute(
-            f"UPDATE user_state SET {', '.join(f'{name} = ?' for name in head)} WHERE user_id = ?",
+            f"UPDATE {self.heads} SET {columns} WHERE user_id = ?",
             *head.values(),
             self.user_id,
         )
@@ -229,8 +214,8 @@ def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
     ((last_hash,),) = copy.execute(
         "SELECT hash FROM audit_entries WHERE user_id = ? AND seq = 1", copy.user_id
     )
-    copy.cut({**copy.head(), "audit_seq": 1, "audit_hash": last_hash})
-    copy.execute("DELETE FROM tasks WHERE id = ?", bytes.fromhex(gone["id"].replace("-", "")))
+    copy.cut({**copy.head(), "seq": 1, "hash": last_hash})
+    copy.execute("DELETE FROM tasks WHERE id = ?", uuid.UUID(gone["id"]))
     done = server.run("audit", "verify", check=False)
     assert done.returncode == 1 and user.id in done.stdout + done.stderr
     server.start()
@@ -241,7 +226,7 @@ def test_a_chain_cut_short_with_its_head_and_its_tasks_is_found(start):
     assert verify(user)["verified"] is False
     # Nor can it be cut down to nothing: an empty chain has a sealed end too.
     server.stop()
-    copy.cut({**copy.head(), "audit_seq": 0, "audit_hash": bytes(32)})
+    copy.cut({**copy.head(), "seq": 0, "hash": bytes(32)})
     copy.execute("DELETE FROM tasks")
     assert server.run("audit", "verify", check=False).returncode == 1
 
@@ -263,7 +248,7 @@ def lossy(start):
     user.edit(task, title="Fourth")
     server.stop()
     copy.cut(head)
-    copy.execute("UPDATE tasks SET updated_at = updated_at - 3600000")
+    copy.execute("UPDATE tasks SET updated_at = updated_at - 3600000 * {ms}")
     return server, user, task, copy
 
 
@@ -278,7 +263,7 @@ def wait_in_outbox(copy, entity_id: str, version: int) -> None:
             "schema_version": "1.0",
             "event_type": "task.updated",
             "timestamp": "2031-01-01T00:00:00Z",
-            "user_id": str(uuid.UUID(bytes=copy.user_id)),
+            "user_id": str(copy.user_id),
             "entity_type": "task",
             "entity_id": entity_id,
             "entity_version": version,
@@ -291,10 +276,10 @@ def wait_in_outbox(copy, entity_id: str, version: int) -> None:
     copy.execute(
         "INSERT INTO outbox (id, topic, user_id, event, attempts, not_before) "
         "VALUES (?, 0, ?, ?, 1, ?)",
-        uuid.UUID(event["id"]).bytes,
+        uuid.UUID(event["id"]),
         copy.user_id,
         json.dumps(event),
-        int((time.time() + 240) * 1000),
+        datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=240),
     )
 
 
@@ -384,9 +369,6 @@ def test_an_archived_segment_that_was_changed_is_found(start):
     server.set_clock_offset(91 * 86400)
     server.run("audit", "archive")
     server.stop()
-    tamper(
-        server,
-        "UPDATE audit_segments SET data = "
-        "CAST(substr(data, 1, length(data) - 2) || x'0000' AS BLOB)",
-    )
+    ((data,),) = server.store.execute("SELECT data FROM audit_segments")
+    server.store.execute("UPDATE audit_segments SET data = ?", data[:-2] + bytes(2))
     assert server.run("audit", "verify", check=False).returncode == 1

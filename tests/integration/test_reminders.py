@@ -1,6 +1,6 @@
 """Reminders: told once, in time, never of what is over; and why one was or was not told."""
 import datetime
-import sqlite3
+import uuid
 
 import pytest
 
@@ -238,17 +238,15 @@ def test_what_fell_due_in_a_downtime_is_told_though_preferences_were_being_worke
     server.stop()
     # As a process left it that was killed before it came to these tasks: new preferences, due
     # dates to come. Half an hour after those it is started again.
-    now = int(server.now() * 1000)
-    with sqlite3.connect(server.data / "todo.db") as database:
-        database.execute("UPDATE users SET recompute = 1")
-        database.execute(
-            "UPDATE tasks SET due_at = ?, remind_at = ?", (now - 1_800_000, now - 5_400_000)
-        )
-        database.execute(
-            "UPDATE tasks SET due_at = ? WHERE id = ?",
-            (now - 90_000_000, bytes.fromhex(late["id"].replace("-", ""))),
-        )
-    database.close()
+    now = datetime.datetime.fromtimestamp(server.now(), datetime.timezone.utc)
+    ago = lambda **delta: now - datetime.timedelta(**delta)
+    server.store.execute("UPDATE users SET recompute = ?", True)
+    server.store.execute(
+        "UPDATE tasks SET due_at = ?, remind_at = ?", ago(minutes=30), ago(minutes=90)
+    )
+    server.store.execute(
+        "UPDATE tasks SET due_at = ? WHERE id = ?", ago(hours=25), uuid.UUID(late["id"])
+    )
     server.start()
     user.login()
     told = eventually(lambda: len(user.notifications()) == 3 and user.notifications())

@@ -14,17 +14,15 @@ LOOKS_WITHIN_SECONDS = 45
 
 
 @pytest.fixture
-def start_at(tmp_path, contract):
-    """Starts a server whose clock shows the given moment; it is stopped at the test's end."""
-    server = Server(tmp_path / "server", faketime=True)
-    server.recorder = contract.record
+def start_at(new_server):
+    """Starts a server whose clock shows the given moment."""
+    server = new_server(faketime=True)
 
     def start_it(moment) -> Server:
         set_clock(server, moment)
         return server.start()
 
-    yield start_it
-    server.stop()
+    return start_it
 
 
 def set_clock(server, moment) -> None:

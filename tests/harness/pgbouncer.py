@@ -1,0 +1,81 @@
+"""A PgBouncer of the test's own before a PostgreSQL of its own: what Neon's pooled URLs are."""
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+
+from harness import postgres
+
+PROGRAM = "/usr/sbin/pgbouncer"
+START_SECONDS = 20
+STOP_SECONDS = 20
+POLL_SECONDS = 0.005
+
+# Nothing is taken on faith: a start-up parameter that it does not know is an error here.
+CONFIGURATION = """\
+[databases]
+* = host=127.0.0.1 port={target_port}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = {pool_mode}
+default_pool_size = {pool_size}
+max_client_conn = 500
+logfile = {folder}/log
+"""
+
+
+class PgBouncer:
+    """Takes clients in transaction mode, `pool_size` server connections for each database. Runs from
+    its making to close()."""
+
+    def __init__(self, target_port: int, pool_mode: str = "transaction", pool_size: int = 8):
+        self.folder = postgres.temporary_folder()
+        self.port = postgres.free_port()
+        (self.folder / "users").write_text('"postgres" ""\n')
+        configuration = self.folder / "pgbouncer.ini"
+        configuration.write_text(CONFIGURATION.format(
+            target_port=target_port, port=self.port, folder=self.folder, pool_mode=pool_mode,
+            pool_size=pool_size))
+        # It refuses root as PostgreSQL does.
+        self.process = subprocess.Popen(
+            [PROGRAM, "-q", configuration], cwd="/", stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **postgres.as_account())
+        try:
+            self._await_start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "PgBouncer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def url(self, url: str) -> str:
+        """The URL of a database behind it, by way of it."""
+        parts = urllib.parse.urlsplit(url)
+        return parts._replace(netloc=f"postgres@127.0.0.1:{self.port}").geturl()
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(STOP_SECONDS)
+        shutil.rmtree(self.folder)
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(POLL_SECONDS)
+        log = pathlib.Path(self.folder / "log")
+        raise AssertionError("pgbouncer did not start: " + (log.read_text() if log.exists() else ""))
