@@ -29,7 +29,6 @@ export class Account {
     return new Account(url, email, access_token);
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the tests read what they know is there.
   call(
     method: string,
     path: string,
@@ -42,12 +41,10 @@ export class Account {
     });
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
   add(task: Record<string, unknown>): Promise<any> {
     return this.call('POST', '/tasks', task);
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
   tasks(query = ''): Promise<any[]> {
     return this.call('GET', `/tasks${query}`);
   }
@@ -68,7 +65,6 @@ async function call(
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
 ): Promise<any> {
   const response = await fetch(`${url}/api/v1${path}`, {
     method,

@@ -141,15 +141,15 @@ export class Front {
 
   private answer(from: IncomingMessage, to: ServerResponse): void {
     const path = new URL(from.url ?? '/', 'http://x').pathname;
-    if (/^\/(api|healthz|readyz)\b/.test(path)) return this.handOn(from, to);
-    const file = normalize(join(this.folder, path));
-    const inside = file.startsWith(this.folder);
-    if (inside && extname(file) !== '' && existsSync(file)) return send(to, file, path);
-    if (path.startsWith('/assets/')) {
-      to.writeHead(404).end();
+    if (/^\/(api|healthz|readyz)\b/.test(path)) {
+      this.handOn(from, to);
       return;
     }
-    send(to, join(this.folder, 'index.html'), '/');
+    const file = normalize(join(this.folder, path));
+    const inside = file.startsWith(this.folder);
+    if (inside && extname(file) !== '' && existsSync(file)) send(to, file, path);
+    else if (path.startsWith('/assets/')) to.writeHead(404).end();
+    else send(to, join(this.folder, 'index.html'), '/');
   }
 
   private handOn(from: IncomingMessage, to: ServerResponse): void {

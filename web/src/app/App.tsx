@@ -2,17 +2,14 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect } from 'react';
 import { Dialog } from '@/components/Dialog';
 import { Toasts } from '@/components/Toasts';
-import { startTelling } from '@/features/notifications/tell';
 import { queryClient } from '@/lib/cache';
 import { closeLayers } from '@/lib/layers';
-import { startLive } from '@/lib/live';
 import { reachable } from '@/lib/reachable';
 import { currentPlace, navigate, usePlace } from '@/lib/router';
 import { session, whoAmI } from '@/lib/session';
 import { useStore } from '@/lib/store';
-import { startKeys } from './keys';
 import { LayerHost, loadWhenIdle } from './LayerHost';
-import { loadPanel, Shell } from './Shell';
+import { Shell } from './Shell';
 
 const signIn = () => import('@/features/auth/SignIn');
 const LoginPage = lazy(async () => ({ default: (await signIn()).LoginPage }));
@@ -59,10 +56,14 @@ function Routes() {
   useEffect(() => {
     if (!inside) return;
     loadWhenIdle();
-    requestIdleCallback?.(() => void loadPanel());
-    const stops = [startLive(), startTelling(), startKeys()];
+    let stop: (() => void) | null | undefined;
+    void import('./inside').then(({ startInside }) => {
+      // It may be over before it began.
+      if (stop === undefined) stop = startInside();
+    });
     return () => {
-      for (const stop of stops) stop();
+      stop?.();
+      stop = null;
     };
   }, [inside]);
 

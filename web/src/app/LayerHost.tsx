@@ -1,7 +1,6 @@
 import { lazy, Suspense } from 'react';
 import { closeLayer, type Layer, layers } from '@/lib/layers';
 import { useStore } from '@/lib/store';
-import { QuickAddSheet } from './QuickAddSheet';
 
 const choices = () => import('@/features/choices/Choices');
 const Reschedule = lazy(async () => ({ default: (await choices()).RescheduleLayer }));
@@ -19,9 +18,14 @@ const Notifications = lazy(notifications);
 const more = () => import('./MoreSheet');
 const More = lazy(more);
 
+export const loadPanel = () => import('@/features/detail/Panel');
+const quickAdd = () => import('./QuickAddSheet');
+const QuickAddSheet = lazy(quickAdd);
+
 /** Loads what the first press would otherwise wait for, when nothing else is to be done. */
 export function loadWhenIdle(): void {
-  const load = () => void Promise.all([choices(), palette(), help(), notifications(), more()]);
+  const chunks = [loadPanel, choices, more, quickAdd, notifications, palette, help];
+  const load = () => void Promise.all(chunks.map((chunk) => chunk()));
   if ('requestIdleCallback' in window) requestIdleCallback(load, { timeout: 5_000 });
   else setTimeout(load, 2_000);
 }

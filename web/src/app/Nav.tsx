@@ -4,7 +4,7 @@ import { api, data } from '@/lib/api/client';
 import { categoriesKey, unreadKey } from '@/lib/cache';
 import { openLayer } from '@/lib/layers';
 import { Link, usePlace } from '@/lib/router';
-import { focusQuickAdd } from './keys';
+import { focusQuickAdd } from './focusQuickAdd';
 import { categoryPath, listPages, otherPages, type PageLink } from './pages';
 
 const unreadMax = 99;

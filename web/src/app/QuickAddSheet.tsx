@@ -4,7 +4,7 @@ import { usePlace } from '@/lib/router';
 import { defaultsOf, viewOf } from './pages';
 
 /** The quick add above the keyboard of a phone, or over a page that has no list. */
-export function QuickAddSheet({ close }: { close: () => void }) {
+export default function QuickAddSheet({ close }: { close: () => void }) {
   const view = viewOf(usePlace())?.view;
   return (
     <Dialog kind="sheet" label="Add a task" onClose={close}>

@@ -7,15 +7,14 @@ import { useWide } from '@/lib/media';
 import { Link, usePlace } from '@/lib/router';
 import { useNow, useZone } from '@/lib/time';
 import { Banner } from './Banner';
+import { loadPanel } from './LayerHost';
 import { BottomBar, SideNav, useUnread } from './Nav';
 import { defaultsOf, viewOf } from './pages';
 import { useStableView } from './useStableView';
 
-const Panel = lazy(() => import('@/features/detail/Panel'));
+const Panel = lazy(loadPanel);
 const Activity = lazy(() => import('@/features/activity/Activity'));
 const Settings = lazy(() => import('@/features/settings/Settings'));
-
-export const loadPanel = () => import('@/features/detail/Panel');
 
 /** Everything around the page: where one can go, what waits, and the task that is open. */
 export function Shell() {

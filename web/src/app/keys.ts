@@ -8,6 +8,7 @@ import { prefs } from '@/lib/prefs';
 import { closeTask, currentPlace, navigate, openTask } from '@/lib/router';
 import { failure } from '@/lib/toasts';
 import { undoLast } from '@/lib/undo';
+import { focusQuickAdd } from './focusQuickAdd';
 
 const goMs = 1_500;
 
@@ -36,12 +37,6 @@ function targets(): { tasks: Task[]; anchor: Element | null } {
 function withTargets(act: (tasks: Task[], anchor: Element | null) => void): void {
   const { tasks, anchor } = targets();
   if (tasks.length > 0) act(tasks, anchor);
-}
-
-export function focusQuickAdd(): void {
-  const field = document.querySelector<HTMLElement>('main [data-quick-add]');
-  if (field?.checkVisibility()) field.focus();
-  else openLayer({ kind: 'quick-add' });
 }
 
 const popover = (kind: 'reschedule' | 'priority' | 'category') => () =>
@@ -88,7 +83,7 @@ const typing = (target: EventTarget | null) =>
 let goingSince = 0;
 
 /** Esc closes one thing: what lies on top (by itself), the selection, the panel. */
-function escape(): void {
+function leaveTop(): void {
   if (activeList.get()?.clearSelection()) return;
   const open = currentPlace().params.get('task');
   if (open === null) return;
@@ -112,7 +107,7 @@ function press(event: KeyboardEvent): void {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || layerOpen()) return;
   if (event.key === 'Escape') {
-    if (!(typing(event.target) && !(event.target as Element).closest('[data-panel]'))) escape();
+    if (!(typing(event.target) && !(event.target as Element).closest('[data-panel]'))) leaveTop();
     return;
   }
   if (typing(event.target)) return;

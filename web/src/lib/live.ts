@@ -140,7 +140,7 @@ function gather(id: string, action: string, version: number): void {
     return;
   }
   gathered.set(id, { action, version });
-  gatherTimer ??= window.setTimeout(lookUp, gatherMs);
+  if (gatherTimer === undefined) gatherTimer = window.setTimeout(lookUp, gatherMs);
 }
 
 function lookUp(): void {

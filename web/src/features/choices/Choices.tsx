@@ -211,7 +211,7 @@ export function CategoryLayer({ layer }: { layer: Of<'category'> }) {
           value={value}
           onChange={setValue}
           onCommit={() => {}}
-          autoFocus
+          inDialog
           label={tasks.length === 1 ? 'Category' : `Category of ${tasks.length} tasks`}
         />
         <div className="flex justify-end gap-2">

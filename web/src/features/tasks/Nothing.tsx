@@ -12,7 +12,7 @@ const done: Partial<Record<View['name'], string>> = {
 };
 
 /** An empty list says why it is empty, and offers one thing to do. */
-export function Nothing({ view }: { view: View }) {
+export default function Nothing({ view }: { view: View }) {
   const narrowed = filtered(view.name === 'category' ? { ...view, category: null } : view);
   const stats = useQuery({
     queryKey: ['tasks', 'stats'],

@@ -11,7 +11,7 @@ interface Props {
 }
 
 /** What can be done with all that are selected. What fails stays selected, and says why. */
-export function SelectionBar({ tasks, keep, clear }: Props) {
+export default function SelectionBar({ tasks, keep, clear }: Props) {
   const [reasons, setReasons] = useState<readonly string[]>([]);
 
   function settle(failed: ReadonlyMap<string, string>) {

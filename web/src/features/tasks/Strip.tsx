@@ -19,7 +19,7 @@ interface Props {
  * The next two weeks, with how much is due on each day. Counted from what is loaded; a day that is
  * not whole yet is asked for.
  */
-export function Strip({ view, tasks, all, jump }: Props) {
+export default function Strip({ view, tasks, all, jump }: Props) {
   const days = useMemo(() => {
     const first = Temporal.PlainDate.from(view.day);
     return Array.from({ length: stripDays }, (_, i) => first.add({ days: i }));

@@ -1,5 +1,4 @@
-import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { Failure, Skeleton } from '@/components/parts';
 import { bulkChange, complete, reopen } from '@/lib/actions';
 import type { Task } from '@/lib/api/types';
@@ -14,16 +13,18 @@ import { dueInput, dueOf, today, useNow, useZone } from '@/lib/time';
 import type { View } from '@/lib/views';
 import { FilterBar } from './FilterBar';
 import { type Item, itemsOf } from './items';
-import { Nothing } from './Nothing';
 import { Row } from './Row';
-import { SelectionBar } from './SelectionBar';
-import { Strip } from './Strip';
 import { useRoving } from './useRoving';
 import { useRowHeight } from './useRowHeight';
 import { useSelection } from './useSelection';
 import { useTouch } from './useTouch';
+import { useWindow } from './useWindow';
 
-const overscanRows = 12;
+// What most lists do not show at first is not waited for.
+const Nothing = lazy(() => import('./Nothing'));
+const SelectionBar = lazy(() => import('./SelectionBar'));
+const Strip = lazy(() => import('./Strip'));
+
 /** So many rows before the end of what is loaded the next page is asked for. */
 const aheadRows = 60;
 
@@ -57,12 +58,14 @@ export function TaskList({ view, title, children }: Props) {
           />
           {children}
           {view.name === 'upcoming' && (
-            <Strip
-              view={view}
-              tasks={tasks}
-              all={!query.hasNextPage}
-              jump={(day) => jump.current(day)}
-            />
+            <Suspense fallback={<div className="my-3 h-16" />}>
+              <Strip
+                view={view}
+                tasks={tasks}
+                all={!query.hasNextPage}
+                jump={(day) => jump.current(day)}
+              />
+            </Suspense>
           )}
           {query.isPending && <Skeleton />}
           {query.isError && query.data === undefined && (
@@ -72,7 +75,11 @@ export function TaskList({ view, title, children }: Props) {
               retry={() => void query.refetch()}
             />
           )}
-          {query.isSuccess && items.length === 0 && <Nothing view={view} />}
+          {query.isSuccess && items.length === 0 && (
+            <Suspense>
+              <Nothing view={view} />
+            </Suspense>
+          )}
           {query.isSuccess && (
             <Rows
               key={view.name + (view.name === 'category' ? view.category : '')}
@@ -118,49 +125,21 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
   const { activeId } = roving;
   const activeIndex = items.findIndex((item) => item.key === activeId);
 
-  const [margin, setMargin] = useState(0);
+  const rows = useWindow(items.length, rowPx, scroller, list);
+  roving.scrollTo.current = rows.scrollTo;
   useEffect(() => {
-    // What stands above the rows may grow (chips, filters): the rows begin where it ends.
-    const measure = () => {
-      if (list.current === null || scroller.current === null) return;
-      const box = list.current.getBoundingClientRect();
-      const frame = scroller.current.getBoundingClientRect();
-      setMargin(Math.round(box.top - frame.top + scroller.current.scrollTop));
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    for (const part of list.current?.parentElement?.children ?? []) observer.observe(part);
-    return () => observer.disconnect();
-  }, [scroller]);
-
-  const rows = useVirtualizer<HTMLDivElement, Element>({
-    count: items.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: useCallback(() => rowPx, [rowPx]),
-    getItemKey: useCallback((index: number) => items[index]?.key ?? index, [items]),
-    overscan: overscanRows,
-    scrollMargin: margin,
-    // The row that has the focus stays, wherever the list is scrolled to.
-    rangeExtractor: (range) => {
-      const shown = defaultRangeExtractor(range);
-      if (activeIndex < 0 || shown.includes(activeIndex)) return shown;
-      return [...shown, activeIndex].sort((a, b) => a - b);
-    },
-  });
-  roving.rows.current = rows;
-  useEffect(() => rows.measure(), [rows, rowPx]);
-
-  const drawn = rows.getVirtualItems();
-  const last = drawn.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (more !== null && last >= items.length - aheadRows) more();
-  }, [more, last, items.length]);
+    if (more !== null && rows.end >= items.length - aheadRows) more();
+  }, [more, rows.end, items.length]);
 
   jump.current = (day) => {
     const index = items.findIndex((item) => item.kind === 'heading' && item.day >= day);
-    if (index < 0) return;
-    rows.scrollToIndex(index, { align: 'start' });
+    if (index >= 0) rows.scrollTo(index, 'start');
   };
+
+  // The row that has the focus stays, wherever the list is scrolled to.
+  const drawn = range(rows.start, rows.end);
+  if (activeIndex >= 0 && activeIndex < rows.start) drawn.unshift(activeIndex);
+  if (activeIndex >= rows.end) drawn.push(activeIndex);
 
   const find = (target: EventTarget | null) => {
     const row = (target as Element | null)?.closest<HTMLElement>('[data-id]') ?? null;
@@ -231,7 +210,7 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         role="list"
         aria-label={title}
         className="relative"
-        style={{ height: rows.getTotalSize() }}
+        style={{ height: items.length * rowPx }}
         onClick={press}
         onKeyDown={(event) => {
           const row = event.target as HTMLElement;
@@ -248,10 +227,10 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         onPointerUp={touch.onPointerUp}
         onPointerCancel={touch.onPointerCancel}
       >
-        {drawn.map((part) => {
-          const item = items[part.index];
+        {drawn.map((index) => {
+          const item = items[index];
           if (item === undefined) return null;
-          const top = part.start - margin;
+          const top = index * rowPx;
           if (item.kind === 'heading') {
             return <Heading key={item.key} item={item} top={top} tasks={tasks} view={view} />;
           }
@@ -274,7 +253,9 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         })}
       </div>
       {selection.chosen.length > 0 && (
-        <SelectionBar tasks={selection.chosen} keep={selection.keep} clear={selection.clear} />
+        <Suspense>
+          <SelectionBar tasks={selection.chosen} keep={selection.keep} clear={selection.clear} />
+        </Suspense>
       )}
       <p role="status" className="sr-only">
         {selection.chosen.length > 0 ? `${selection.chosen.length} selected` : ''}
@@ -282,6 +263,9 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
     </>
   );
 }
+
+const range = (start: number, end: number) =>
+  Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
 
 interface HeadingProps {
   item: Item & { kind: 'heading' };

@@ -1,9 +1,7 @@
-import type { Virtualizer } from '@tanstack/react-virtual';
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { setFocusFallback } from '@/lib/layers';
 import type { Item } from './items';
-
-type Rows = Virtualizer<HTMLDivElement, Element>;
+import type { Windowed } from './useWindow';
 
 /**
  * One row of the list is in the tab order; the arrows and j and k move it. When it leaves, the one
@@ -11,7 +9,7 @@ type Rows = Virtualizer<HTMLDivElement, Element>;
  */
 export function useRoving(items: readonly Item[], list: RefObject<HTMLDivElement | null>) {
   const [activeId, setActiveId] = useState<string | null>(null);
-  const rows = useRef<Rows | null>(null);
+  const scrollTo = useRef<Windowed['scrollTo']>(() => {});
   const wanted = useRef<string | null>(null);
   const focused = useRef(false);
   const lastPosition = useRef(0);
@@ -34,7 +32,7 @@ export function useRoving(items: readonly Item[], list: RefObject<HTMLDivElement
       wanted.current = id;
       setActiveId(id);
       const index = items.findIndex((item) => item.key === id);
-      if (index >= 0) rows.current?.scrollToIndex(index, { align: 'auto' });
+      if (index >= 0) scrollTo.current(index, 'nearest');
       const row = element(id);
       if (row !== null) {
         wanted.current = null;
@@ -78,7 +76,7 @@ export function useRoving(items: readonly Item[], list: RefObject<HTMLDivElement
   return {
     activeId: shownId,
     activate: setActiveId,
-    rows,
+    scrollTo,
     element,
     move,
     onFocus: (event: React.FocusEvent) => {
