@@ -61,7 +61,7 @@ def serving(folder: pathlib.Path):
     """The PostgreSQL in the folder, which runs already or is started."""
     if port := postgres.running_port(folder):
         say(f"using the PostgreSQL on port {port} that another run started")
-        yield postgres.Postgres(postgres.url_of(port))
+        yield postgres.Postgres(port)
         return
     say(f"starting PostgreSQL {postgres.version()} in {folder}")
     with postgres.Cluster(folder) as cluster:

@@ -28,8 +28,12 @@ CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by 
 RESULTS = ROOT / "build" / "test-results"
 JOBS = int(os.environ.get("TODO_JOBS") or os.cpu_count() or 1)
 
-# What the integration tests run on; "postgres" too as soon as the program serves from it.
+# What the integration tests run on; "postgres" and "pooler" too as soon as the program serves from
+# them.
 DATABASES = ("sqlite",)
+# By way of a pooler those where most statements are.
+POOLED_FILES = tuple(f"test_{name}.py" for name in (
+    "accounts", "audit", "notifications", "recurrence", "reminders", "tasks"))
 
 GTEST_TIMEOUT_S = 900
 PYTEST_TIMEOUT_S = 1500
@@ -262,15 +266,17 @@ def properties(options: argparse.Namespace) -> Counts:
 
 
 def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
-           preset: str = "release") -> Counts:
-    """Runs a folder's tests against the program of the preset, which TODO_BACKEND names."""
+           preset: str = "release", files: tuple = ()) -> Counts:
+    """Runs a folder's tests, or those files of it, against the program of the preset, which
+    TODO_BACKEND names."""
     if not has_sources(folder, "test_*.py"):
         return Counts()
     if (ROOT / "src" / "main.cpp").exists() and not build(preset, "todo-backend"):
         return Counts(failed=1)
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = ["/usr/bin/python3", "-m", "pytest", folder, "-q", "--tb=short", "-rfE",
+    paths = [f"{folder}/{file}" for file in files] or [folder]
+    command = ["/usr/bin/python3", "-m", "pytest", *paths, "-q", "--tb=short", "-rfE",
                "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
     if options.filter:
         command += ["-k", options.filter]
@@ -300,8 +306,11 @@ def on_databases(name: str, options: argparse.Namespace, *arguments: str,
         arguments = (*arguments, "--long")
 
     def run_on(database: str) -> Counts:
-        counts = pytest(f"{name}-{database}", "tests/integration", options,
-                        f"--database={database}", *arguments, preset=preset)
+        files, where = (), (f"--database={database}",)
+        if database == "pooler":
+            files, where = POOLED_FILES, ("--database=postgres", "--pooler")
+        counts = pytest(f"{name}-{database}", "tests/integration", options, *where, *arguments,
+                        preset=preset, files=files)
         show(f"  on {database}: {counts.passed} passed, {counts.failed} failed")
         return counts
 

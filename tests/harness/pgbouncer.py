@@ -40,16 +40,11 @@ class PgBouncer:
         self.folder = postgres.temporary_folder()
         self.port = postgres.free_port()
         (self.folder / "users").write_text('"postgres" ""\n')
-        configuration = self.folder / "pgbouncer.ini"
-        configuration.write_text(CONFIGURATION.format(
+        (self.folder / "pgbouncer.ini").write_text(CONFIGURATION.format(
             target_port=target_port, port=self.port, folder=self.folder, pool_mode=pool_mode,
             pool_size=pool_size))
-        # It refuses root as PostgreSQL does.
-        self.process = subprocess.Popen(
-            [PROGRAM, "-q", configuration], cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **postgres.as_account())
         try:
-            self._await_start()
+            self.start()
         except BaseException:
             self.close()
             raise
@@ -65,9 +60,21 @@ class PgBouncer:
         parts = urllib.parse.urlsplit(url)
         return parts._replace(netloc=f"postgres@127.0.0.1:{self.port}").geturl()
 
-    def close(self) -> None:
+    def start(self) -> None:
+        """Again on the same port after stop()."""
+        # It refuses root as PostgreSQL does.
+        self.process = subprocess.Popen(
+            [PROGRAM, "-q", self.folder / "pgbouncer.ini"], cwd="/", stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **postgres.as_account())
+        self._await_start()
+
+    def stop(self) -> None:
+        """At once, with all its connections."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self.folder)
 
     def _await_start(self) -> None:

@@ -138,18 +138,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def url_of(port: int) -> str:
-    return f"postgres://postgres@127.0.0.1:{port}/postgres"
-
-
 class Postgres:
-    """A PostgreSQL that runs, named by the URL of its database postgres."""
+    """A PostgreSQL that runs on a port of 127.0.0.1."""
 
-    def __init__(self, url: str):
-        self._url = url
+    def __init__(self, port: int | None):
+        self.port = port
 
     def url(self, database: str = "postgres") -> str:
-        return urllib.parse.urlsplit(self._url)._replace(path=f"/{database}").geturl()
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def execute(self, statement: str, parameters=None, database: str = "postgres") -> list:
         """Runs one statement outside any transaction; the rows it answers."""
@@ -174,6 +170,9 @@ class Database:
     def execute(self, statement: str, parameters=None) -> list:
         return self.postgres.execute(statement, parameters, self.name)
 
+    def copy(self) -> "Database":
+        return self.postgres.new_database(self.name)
+
     def drop(self) -> None:
         """Takes it away, whoever is connected."""
         self.postgres.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
@@ -197,19 +196,15 @@ class Cluster(Postgres):
     killed. A folder that is given is kept, with what is in it."""
 
     def __init__(self, folder=None, durable: bool = False, settings: dict | None = None):
+        super().__init__(port=None)  # until the first start
         self.kept = folder is not None
         self.folder = pathlib.Path(folder).resolve() if self.kept \
             else temporary_folder(in_memory=not durable)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.settings = SETTINGS | ({} if durable or self.kept else UNSAFE) | (settings or {})
-        self.port = None
         self.process = None
         self.guard = None
-
-    @property
-    def _url(self) -> str:
-        return url_of(self.port)
 
     def __enter__(self) -> "Cluster":
         return self.start()
@@ -381,7 +376,7 @@ def _remove(folder: pathlib.Path) -> None:
 def running():
     """The cluster of the test run, or one of our own where there is none."""
     if url := os.environ.get(VARIABLE):
-        yield Postgres(url)
+        yield Postgres(urllib.parse.urlsplit(url).port)
     else:
         with Cluster() as cluster:
             yield cluster

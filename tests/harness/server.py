@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import uuid
 
-from harness.store import SqliteStore
+from harness.store import PostgresStore, SqliteStore
 
 START_SECONDS = 20
 STOP_SECONDS = 30
@@ -218,6 +218,14 @@ class Server:
         return User(self, email, answer.json()["id"]).login()
 
 
+def migrated(cluster, folder):
+    """A database of the cluster's that is ready for a server and otherwise empty: copies of it are
+    made ten times as fast."""
+    database = cluster.new_database()
+    Server(folder, store=PostgresStore(database)).run("migrate")
+    return database
+
+
 class User:
     """Someone who is logged in."""
 
@@ -293,6 +301,15 @@ class User:
 
     def audit(self, query: str = "") -> list:
         return self.get("/audit" + query).expect(200).json()["entries"]
+
+    def all_audit(self) -> list:
+        """Every entry, the newest first."""
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.get(f"/audit?limit=100{cursor and '&cursor=' + cursor}").expect(200).json()
+            found += page["entries"]
+            cursor = page["next_cursor"]
+        return found
 
     def occurrences(self, task, count: int = 5) -> list:
         return self.get(f"/tasks/{task['id']}/occurrences?count={count}").expect(200).json()["occurrences"]

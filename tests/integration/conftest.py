@@ -2,7 +2,8 @@ import pytest
 
 from harness import postgres
 from harness.contract import Recorder
-from harness.server import Server
+from harness.pgbouncer import PgBouncer
+from harness.server import Server, migrated
 from harness.store import PostgresStore, SqliteStore
 
 # Every request of this run, to be held against docs/api/openapi.yaml by test_zz_contract.py.
@@ -12,6 +13,8 @@ recorder = Recorder()
 def pytest_addoption(parser):
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite",
                      help="what the servers of the tests stand on")
+    parser.addoption("--pooler", action="store_true",
+                     help="PostgreSQL by way of a PgBouncer in transaction mode")
     parser.addoption("--long", action="store_true", help="outages as long as they really are")
 
 
@@ -43,11 +46,16 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def template(cluster, tmp_path_factory):
-    """A database that was migrated and is otherwise empty: a copy is made ten times as fast."""
-    database = cluster.new_database()
-    Server(tmp_path_factory.mktemp("template"), store=PostgresStore(database)).run("migrate")
+    database = migrated(cluster, tmp_path_factory.mktemp("template"))
     yield database
     database.drop()
+
+
+@pytest.fixture(scope="session")
+def pooler(cluster):
+    """Fewer connections than any server has: what one leaves behind in a session, another meets."""
+    with PgBouncer(cluster.port, pool_size=2) as pooler:
+        yield pooler
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +63,22 @@ def new_store(request):
     """Makes the store of a new server, whose folder it is told."""
     if request.config.getoption("database") == "sqlite":
         return lambda folder: SqliteStore(folder / "data" / "todo.db")
-    cluster, template = map(request.getfixturevalue, ("cluster", "template"))
-    return lambda _folder: PostgresStore(cluster.new_database(template.name))
+    template = request.getfixturevalue("template")
+    if not request.config.getoption("pooler"):
+        return lambda _folder: PostgresStore(template.copy())
+    pooler = request.getfixturevalue("pooler")
+
+    def pooled(_folder):
+        store = PostgresStore(template.copy())
+        return store.by(pooler.url(store.database.url))
+
+    return pooled
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, new_store):
-    """One server for all tests that do not stop it or move its clock: each works as a user of its own."""
+    """One server for all tests that do not stop it or move its clock; each works as a user of its
+    own."""
     folder = tmp_path_factory.mktemp("shared")
     server = Server(folder, store=new_store(folder))
     server.recorder = recorder.record
