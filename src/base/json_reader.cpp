@@ -54,9 +54,8 @@ struct StrictHandler {
       return true;
     }
     auto& object = level.container.get_object();
-    if (object.contains(level.key))
+    if (!object.emplace(level.key, std::move(value)).second)
       return refuse(ec, fmt::format("The member \"{}\" is there twice", level.key));
-    object.emplace(level.key, std::move(value));
     return true;
   }
 

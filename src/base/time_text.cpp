@@ -91,20 +91,19 @@ std::optional<std::optional<minutes>> take_offset(std::string_view& text) {
 
 // These write at `to` and return the end of what they wrote.
 
-char* put_digits(char* to, int value, int width) {
-  for (int i = width - 1; i >= 0; --i) {
-    to[i] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  }
-  return to + width;
-}
+// The numbers below 100, two digits each.
+constexpr auto two_digits = [] {
+  std::array<std::array<char, 2>, 100> pairs{};
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    pairs.at(i) = {static_cast<char>('0' + i / 10), static_cast<char>('0' + i % 10)};
+  return pairs;
+}();
 
-char* put_date(char* to, Date date) {
-  to = put_digits(to, static_cast<int>(date.year()), 4);
-  *to++ = '-';
-  to = put_digits(to, static_cast<int>(static_cast<unsigned>(date.month())), 2);
-  *to++ = '-';
-  return put_digits(to, static_cast<int>(static_cast<unsigned>(date.day())), 2);
+char* put_two(char* to, int value) {
+  const auto& pair = two_digits[static_cast<std::size_t>(value)];
+  *to++ = pair[0];
+  *to++ = pair[1];
+  return to;
 }
 
 char* put_local(char* to, LocalTime local) {
@@ -112,14 +111,15 @@ char* put_local(char* to, LocalTime local) {
   to = put_date(to, Date{day});
   const int ms = static_cast<int>((local - day).count());
   *to++ = 'T';
-  to = put_digits(to, ms / 3'600'000, 2);
+  to = put_two(to, ms / 3'600'000);
   *to++ = ':';
-  to = put_digits(to, ms / 60'000 % 60, 2);
+  to = put_two(to, ms / 60'000 % 60);
   *to++ = ':';
-  to = put_digits(to, ms / 1'000 % 60, 2);
-  if (ms % 1'000 != 0) {
+  to = put_two(to, ms / 1'000 % 60);
+  if (const int fraction = ms % 1'000; fraction != 0) {
     *to++ = '.';
-    to = put_digits(to, ms % 1'000, 3);
+    *to++ = static_cast<char>('0' + fraction / 100);
+    to = put_two(to, fraction % 100);
   }
   return to;
 }
@@ -130,17 +130,25 @@ std::string text_of(const Buffer& buffer, const char* end) { return {buffer.data
 
 }  // namespace
 
-void append_instant(std::string& out, Instant instant) {
-  Buffer buffer;
-  char* end = put_local(buffer.data(), LocalTime{instant.time_since_epoch()});
-  *end++ = 'Z';
-  out.append(buffer.data(), end);
+char* put_date(char* to, Date date) {
+  const int year = static_cast<int>(date.year());
+  to = put_two(to, year / 100);
+  to = put_two(to, year % 100);
+  *to++ = '-';
+  to = put_two(to, static_cast<int>(static_cast<unsigned>(date.month())));
+  *to++ = '-';
+  return put_two(to, static_cast<int>(static_cast<unsigned>(date.day())));
+}
+
+char* put_instant(char* to, Instant instant) {
+  to = put_local(to, LocalTime{instant.time_since_epoch()});
+  *to++ = 'Z';
+  return to;
 }
 
 std::string format_instant(Instant instant) {
-  std::string out;
-  append_instant(out, instant);
-  return out;
+  Buffer buffer;
+  return text_of(buffer, put_instant(buffer.data(), instant));
 }
 
 std::string format_date(Date date) {

@@ -14,7 +14,10 @@ inline constexpr Instant latest_instant =
 
 // RFC 3339 in UTC with `Z`, to the millisecond, the fraction left out where it is zero.
 std::string format_instant(Instant instant);
-void append_instant(std::string& out, Instant instant);
+inline constexpr std::size_t instant_text_max = 24;
+char* put_instant(char* to, Instant instant);  // the same, unended; the place after it
+inline constexpr std::size_t date_text_max = 10;
+char* put_date(char* to, Date date);
 std::string format_date(Date date);         // 2026-02-10
 std::string format_local(LocalTime local);  // 2026-02-10T09:00:00[.250]
 

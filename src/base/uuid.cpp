@@ -8,7 +8,14 @@
 namespace todo {
 namespace {
 
-constexpr char hex_digits[] = "0123456789abcdef";
+// Each byte as its two digits.
+constexpr auto hex_pairs = [] {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte)
+    pairs.at(byte) = {digits[byte / 16], digits[byte % 16]};
+  return pairs;
+}();
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -42,21 +49,22 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
   return id;
 }
 
-void Uuid::append_to(std::string& out) const {
-  std::array<char, 36> text{};
-  std::size_t at = 0;
-  for (const std::uint8_t byte : bytes) {
-    if (hyphen_at(at)) text[at++] = '-';
-    text[at++] = hex_digits[byte >> 4];
-    text[at++] = hex_digits[byte & 0xf];
+char* Uuid::put(char* to) const {
+  std::size_t next = 0;
+  for (const int count : {4, 2, 2, 2, 6}) {
+    if (next > 0) *to++ = '-';
+    for (int i = 0; i < count; ++i) {
+      const auto& pair = hex_pairs[bytes[next++]];
+      *to++ = pair[0];
+      *to++ = pair[1];
+    }
   }
-  out.append(text.data(), text.size());
+  return to;
 }
 
 std::string Uuid::to_string() const {
-  std::string out;
-  out.reserve(36);
-  append_to(out);
+  std::string out(36, '-');
+  put(out.data());
   return out;
 }
 

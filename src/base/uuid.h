@@ -23,7 +23,8 @@ struct Uuid {
   // Takes the 36-character form with hyphens, upper or lower case; nullopt for anything else.
   static std::optional<Uuid> parse(std::string_view text);
   std::string to_string() const;
-  void append_to(std::string& out) const;  // 36 lower-case characters
+  // Writes 36 lower-case characters; the place after them.
+  char* put(char* to) const;
 };
 
 // Makes ids. A unit of work takes its ids before it runs, so that running it again makes the same

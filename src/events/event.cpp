@@ -3,6 +3,7 @@
 #include <array>
 
 #include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -80,12 +81,13 @@ class Reader {
     const auto* data = envelope_.if_contains("data");
     if (data == nullptr || !data->is_object()) throw Unreadable{"data is missing"};
     data_ = &data->get_object();
-    const std::string version = text("schema_version");
+    const std::string_view version = text("schema_version");
     if (version != "1" && !version.starts_with("1."))
-      throw Unreadable{"schema_version " + version + " is not one this program reads"};
+      throw Unreadable{fmt::format("schema_version {} is not one this program reads", version)};
   }
 
-  std::string text(std::string_view name) const { return text_in(*data_, name); }
+  // As long as the reader is there.
+  std::string_view text(std::string_view name) const { return text_in(*data_, name); }
 
   std::optional<std::string> optional_text(std::string_view name) const {
     const auto* value = data_->if_contains(name);
@@ -138,13 +140,13 @@ class Reader {
   }
 
  private:
-  static std::string text_in(const boost::json::object& object, std::string_view name) {
+  static std::string_view text_in(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     if (value == nullptr || !value->is_string())
       throw Unreadable{std::string(name) + " is missing or not a text"};
-    return std::string(std::string_view(value->get_string()));
+    return value->get_string();
   }
-  static Uuid id_of(const std::string& text, std::string_view name) {
+  static Uuid id_of(std::string_view text, std::string_view name) {
     const auto id = Uuid::parse(text);
     if (!id) throw Unreadable{std::string(name) + " is not a UUID"};
     return *id;

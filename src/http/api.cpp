@@ -35,7 +35,8 @@ struct Api::Impl {
             RateLimiter(user_rate),
             RateLimiter(login_account_rate),
             RateLimiter(login_address_rate),
-            RateLimiter(registration_address_rate)} {
+            RateLimiter(registration_address_rate),
+            RequestProbe(dependencies.metrics)} {
     add_meta_routes(routes);
     add_account_routes(routes);
     add_token_routes(routes);

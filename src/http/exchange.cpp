@@ -102,30 +102,19 @@ std::string request_id_of(const App& app, const net::Request& request) {
   return given && is_request_id(*given) ? std::string(*given) : app.with.ids.next().to_string();
 }
 
-void record(const App& app, const net::Request& request, net::Response& response,
+void record(App& app, const net::Request& request, net::Response& response,
             const Answered& answered) {
   response.with("X-Request-Id", std::string(answered.request_id));
   response.with("X-Content-Type-Options", "nosniff");
   const bool has_cache_control = std::ranges::any_of(
       response.headers, [](const auto& h) { return h.first == "Cache-Control"; });
   if (!has_cache_control) response.with("Cache-Control", "no-store");
-  auto& metrics = app.with.metrics;
-  const std::string route(answered.route);
-  const std::string status = std::to_string(response.status);
-  const std::string method(net::to_string(request.method));
-  metrics
-      .counter("todo_http_requests_total", "Requests answered",
-               {{"method", method}, {"route", route}, {"status", status}})
-      .add();
-  metrics
-      .histogram("todo_http_request_seconds", "From the request read to the response made",
-                 metrics::latency_buckets(), {{"route", route}})
-      .observe(answered.seconds);
+  app.probe.count(request.method, answered.route, response.status, answered.seconds);
   const auto level = response.status >= 500 ? log::Level::warning : log::Level::info;
   if (log::enabled(level)) {
     log::write(level, "request",
-               {{"method", method},
-                {"route", route},
+               {{"method", net::to_string(request.method)},
+                {"route", answered.route},
                 {"status", response.status},
                 {"ms", answered.seconds * 1000},
                 {"user_id", answered.user_id ? answered.user_id->to_string() : std::string()},

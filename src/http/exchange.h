@@ -14,6 +14,7 @@
 #include "http/authenticator.h"
 #include "http/query.h"
 #include "http/rate_limiter.h"
+#include "http/request_probe.h"
 #include "http/router.h"
 #include "net/message.h"
 #include "service/call.h"
@@ -29,6 +30,7 @@ struct App {
   RateLimiter login_per_account;
   RateLimiter login_per_address;
   RateLimiter registration_per_address;
+  RequestProbe probe;
 };
 
 // One request on its way to its answer. Made on the I/O thread that read the request; storage
@@ -87,14 +89,14 @@ std::string request_id_of(const App& app, const net::Request& request);
 
 // What is known of a request when it is answered.
 struct Answered {
-  std::string_view route = "none";
+  std::string_view route = "none";  // outlives the program's parts
   double seconds = 0;
   std::optional<Uuid> user_id;
   std::string_view request_id;
   std::string_view trace_id;
 };
 // Gives an answer the headers that each has, counts it and writes the log's line.
-void record(const App& app, const net::Request& request, net::Response& response,
+void record(App& app, const net::Request& request, net::Response& response,
             const Answered& answered);
 
 // Who may use a route.

@@ -75,7 +75,7 @@ void flush() { logger().flush(); }
 void write(Level level, std::string_view message, Fields fields) {
   if (!enabled(level)) return;
   std::string line = "{\"time\":\"";
-  append_instant(line, SystemClock().now());
+  line += format_instant(SystemClock().now());
   line += "\",\"level\":\"";
   line += level_names.at(static_cast<std::size_t>(level));
   line += "\",\"message\":";

@@ -171,29 +171,38 @@ void Query::run() {
   }
 }
 
+namespace {
+
+// A text as it lies in the page: asked for as a blob it is neither copied nor ended with NUL.
+std::string_view bytes_of(sqlite3_value* value) {
+  const auto* data = static_cast<const char*>(sqlite3_value_blob(value));
+  return data == nullptr
+             ? std::string_view{}
+             : std::string_view{data, static_cast<std::size_t>(sqlite3_value_bytes(value))};
+}
+
+bool is_null(sqlite3_value* value) { return sqlite3_value_type(value) == SQLITE_NULL; }
+
+}  // namespace
+
+// One look-up of the column, and then its value's own functions: half the price of asking for type
+// and content by the column's number. Not thread-safe without SQLite's mutex, says its manual: a
+// connection is used by one thread at a time.
+sqlite3_value* Query::next() { return sqlite3_column_value(statement_, column_++); }
+
 bool Query::null() {
-  if (sqlite3_column_type(statement_, column_) != SQLITE_NULL) return false;
-  ++column_;
+  if (!is_null(next())) {
+    --column_;
+    return false;
+  }
   return true;
 }
 
-std::int64_t Query::integer() { return sqlite3_column_int64(statement_, column_++); }
+std::int64_t Query::integer() { return sqlite3_value_int64(next()); }
 
-std::string_view Query::text() {
-  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column_));
-  const int size = sqlite3_column_bytes(statement_, column_);
-  ++column_;
-  return data == nullptr ? std::string_view{}
-                         : std::string_view{data, static_cast<std::size_t>(size)};
-}
+std::string_view Query::text() { return bytes_of(next()); }
 
-std::string_view Query::blob() {
-  const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column_));
-  const int size = sqlite3_column_bytes(statement_, column_);
-  ++column_;
-  return data == nullptr ? std::string_view{}
-                         : std::string_view{data, static_cast<std::size_t>(size)};
-}
+std::string_view Query::blob() { return bytes_of(next()); }
 
 Uuid Query::id() {
   Uuid id;
@@ -203,17 +212,20 @@ Uuid Query::id() {
 }
 
 std::optional<std::int64_t> Query::optional_integer() {
-  return null() ? std::nullopt : std::optional(integer());
+  sqlite3_value* value = next();
+  return is_null(value) ? std::nullopt : std::optional(sqlite3_value_int64(value));
 }
 
 std::optional<std::string> Query::optional_text() {
-  return null() ? std::nullopt : std::optional<std::string>(text());
+  sqlite3_value* value = next();
+  return is_null(value) ? std::nullopt : std::optional<std::string>(bytes_of(value));
 }
 
 std::optional<Uuid> Query::optional_id() { return null() ? std::nullopt : std::optional(id()); }
 
 std::optional<Instant> Query::optional_instant() {
-  return null() ? std::nullopt : std::optional(instant());
+  const auto ms = optional_integer();
+  return ms ? std::optional(instant_from_ms(*ms)) : std::nullopt;
 }
 
 }  // namespace todo::storage::sqlite

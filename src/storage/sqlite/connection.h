@@ -12,6 +12,7 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct sqlite3_value;
 
 namespace todo::storage::sqlite {
 
@@ -80,7 +81,7 @@ class Query {
   bool null();  // the next column is null: it is skipped then
   std::int64_t integer();
   bool boolean() { return integer() != 0; }
-  std::string_view text();  // until the next step
+  std::string_view text();  // as stored, not ended with NUL; until the next step
   std::string_view blob();
   Uuid id();
   Instant instant() { return instant_from_ms(integer()); }
@@ -92,6 +93,7 @@ class Query {
  private:
   [[noreturn]] void fail(int code);
   void check(int code);
+  sqlite3_value* next();
   Connection& connection_;
   sqlite3_stmt* statement_;
   int parameter_ = 0;
