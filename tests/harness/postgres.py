@@ -128,8 +128,12 @@ def _initdb(data: pathlib.Path) -> None:
             shutil.rmtree(new)
         finally:
             shutil.rmtree(folder)
-    _copy(kept, data)
-    _own(data)
+    # Its name comes last: what was begun and not ended is no cluster.
+    new = data.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    _copy(kept, new)
+    _own(new)
+    new.rename(data)
 
 
 def free_port() -> int:
@@ -207,7 +211,11 @@ class Cluster(Postgres):
         self.guard = None
 
     def __enter__(self) -> "Cluster":
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_) -> None:
         self.close()
@@ -220,6 +228,9 @@ class Cluster(Postgres):
             if self.kept:
                 _own(self.folder)
             _initdb(self.data)
+            if self.kept:
+                subprocess.run([binaries() / "initdb", "--sync-only", "-D", self.data], cwd="/",
+                               check=True, stdout=subprocess.DEVNULL, **as_account())
         for _ in range(1 if self.port else PORT_TRIES):
             port = self.port or free_port()
             if self._start(port):
@@ -285,6 +296,8 @@ class Cluster(Postgres):
         process, self.process = self.process, None
         if process is None:
             return
+        if how == signal.SIGKILL:
+            process.send_signal(signal.SIGSTOP)  # it makes no more of them
         children = _children(process.pid)
         process.send_signal(how)
         if how == signal.SIGKILL:
