@@ -69,12 +69,7 @@ function Routes() {
 
   if (authPage) {
     if (state === 'in') return null;
-    const done = () => navigate(wayBack(), { replace: true });
-    return (
-      <Suspense>
-        {path === '/login' ? <LoginPage done={done} /> : <RegisterPage done={done} />}
-      </Suspense>
-    );
+    return <Suspense>{path === '/login' ? <LoginPage /> : <RegisterPage />}</Suspense>;
   }
   if (state === 'out') return null;
   // A browser that was signed in shows the page at once, and its tasks as soon as they are here.
@@ -88,7 +83,7 @@ function Routes() {
           <Dialog kind="modal" label="Sign in again" onClose={() => {}}>
             <h2 className="mb-1 text-lg">Sign in again</h2>
             <p className="mb-4 text-muted">Your session has ended. What you typed is kept.</p>
-            <SignInForm email={user.email} done={() => {}} />
+            <SignInForm email={user.email} />
           </Dialog>
         </Suspense>
       )}

@@ -2,7 +2,7 @@ import { lazy, Suspense, useEffect } from 'react';
 import { Skeleton } from '@/components/parts';
 import { QuickAdd } from '@/features/quickadd/QuickAdd';
 import { TaskList } from '@/features/tasks/TaskList';
-import { focusSomewhere } from '@/lib/layers';
+import { focusSomewhere, layerOpen } from '@/lib/layers';
 import { useWide } from '@/lib/media';
 import { Link, usePlace } from '@/lib/router';
 import { useNow, useZone } from '@/lib/time';
@@ -27,12 +27,6 @@ export function Shell() {
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Tasks` : 'Tasks';
   }, [unread]);
-  // Another page is another place to be: the focus goes there, unless something took it already.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the path that moves the focus.
-  useEffect(() => {
-    if (document.activeElement === document.body) focusSomewhere();
-  }, [place.path]);
-
   const covered = openId !== null && !wide;
   return (
     <div className="flex h-dvh flex-col">
@@ -46,6 +40,7 @@ export function Shell() {
         >
           <Suspense fallback={<Skeleton />}>
             <Page />
+            <FocusHere key={place.path} />
           </Suspense>
         </main>
         {openId !== null && (
@@ -57,6 +52,15 @@ export function Shell() {
       {!covered && <BottomBar />}
     </div>
   );
+}
+
+/** Another page is another place to be: the focus goes there, unless something took it already. */
+function FocusHere() {
+  useEffect(() => {
+    const main = document.querySelector('main');
+    if (!main?.contains(document.activeElement) && !layerOpen()) focusSomewhere();
+  }, []);
+  return null;
 }
 
 const pageTitle = (path: string) =>

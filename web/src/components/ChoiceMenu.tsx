@@ -1,6 +1,6 @@
 import { type KeyboardEvent, useLayoutEffect, useRef } from 'react';
 import { createPortal } from 'react-dom';
-import { dialogs, giveFocusBack } from '@/lib/layers';
+import { dialogs, giveFocusBackSoon } from '@/lib/layers';
 import { usePhone } from '@/lib/media';
 import { useStore } from '@/lib/store';
 import { Dialog } from './Dialog';
@@ -87,7 +87,7 @@ function ChoicePopup({ label, choices, anchor, onClose }: Props) {
     return () => {
       window.removeEventListener('resize', move);
       document.removeEventListener('pointerdown', press, true);
-      giveFocusBack(back.current);
+      giveFocusBackSoon(back.current);
     };
   }, []);
 

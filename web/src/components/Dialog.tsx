@@ -1,5 +1,5 @@
 import { type PointerEvent, type ReactNode, useEffect, useRef } from 'react';
-import { dialogs, giveFocusBack } from '@/lib/layers';
+import { dialogs, giveFocusBackSoon } from '@/lib/layers';
 import { Icon } from './icons';
 
 interface DialogProps {
@@ -38,7 +38,7 @@ export function Dialog({ label, kind, onClose, children, className = '', returnT
     return () => {
       dialogs.set((old) => old.filter((other) => other !== dialog));
       dialog.close();
-      giveFocusBack(back.current ?? opener);
+      giveFocusBackSoon(back.current ?? opener);
     };
   }, []);
 

@@ -2,7 +2,7 @@ import type { NewTask, Task, TaskChange } from './api/types';
 import { cachedTask } from './cache';
 import { newId } from './id';
 import { afterLeave, leave } from './leaving';
-import { type NewOp, newTask, type Op } from './ops';
+import { type NewOp, newTask, type Op, ownVersion } from './ops';
 import { outbox, submit } from './outbox';
 import { membersOf, type Result } from './perform';
 import { reachable } from './reachable';
@@ -109,7 +109,7 @@ export function change(task: Task, fields: TaskChange, options: ChangeOptions = 
     title: task.title,
     change: fields,
     base: valuesOf(seen, fields),
-    version: seen.version === 0 ? null : seen.version,
+    version: seen.version === 0 ? null : ownVersion(task.id, seen.version),
     scope: options.scope ?? 'series',
   });
 }

@@ -56,3 +56,15 @@ export function giveFocusBack(opener: Element | null): void {
   }
   focusSomewhere();
 }
+
+/**
+ * The same once the page is drawn without what is leaving now; and only if nothing that came in its
+ * place has the focus by then.
+ */
+export function giveFocusBackSoon(opener: Element | null): void {
+  const before = document.activeElement;
+  queueMicrotask(() => {
+    const now = document.activeElement;
+    if (now === null || now === document.body || now === before) giveFocusBack(opener);
+  });
+}

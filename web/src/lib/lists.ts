@@ -89,7 +89,19 @@ export function listOptions(view: View) {
   };
 }
 
-export const useTaskList = (view: View) => useInfiniteQuery(listOptions(view));
+/** While a filter changes, what was there stays until the answer is: the page does not jump. */
+export function useTaskList(view: View) {
+  return useInfiniteQuery({
+    ...listOptions(view),
+    placeholderData: (previous, query) => {
+      const before = query?.queryKey[2] as View | undefined;
+      const same =
+        before?.name === view.name &&
+        (view.name !== 'category' || before.category === view.category);
+      return same ? previous : undefined;
+    },
+  });
+}
 
 /** Begins to load a list before anything that shows it is there. */
 export function prefetchList(view: View): void {

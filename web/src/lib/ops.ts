@@ -57,6 +57,26 @@ export function settleTaskId(temporaryId: string, id: string): void {
 
 export const realId = (id: string) => settledIds.get(id) ?? id;
 
+/** Steps from one version of a task to the next that were made here, by nobody else. */
+const ownSteps = new Map<string, number>();
+const ownStepsMax = 500;
+
+export function noteOwnVersion(id: string, from: number | null, to: number): void {
+  if (from === null || to !== from + 1) return;
+  ownSteps.set(`${id} ${from}`, to);
+  if (ownSteps.size > ownStepsMax) ownSteps.delete(ownSteps.keys().next().value as string);
+}
+
+/** The newest version that differs from `version` by changes of our own only. */
+export function ownVersion(id: string, version: number): number {
+  let current = version;
+  for (;;) {
+    const next = ownSteps.get(`${id} ${current}`);
+    if (next === undefined) return current;
+    current = next;
+  }
+}
+
 export const temporary = (id: string) => id.startsWith('new-');
 
 /** A change as members of a task, the due date in both its forms. */

@@ -17,9 +17,17 @@ export interface Result {
   next: Task | null;
   removedId: string | null;
   conflicts: Conflict[];
+  /** The version that the change stood on; null where that is not known. */
+  replaced: number | null;
 }
 
-const plain = (task: Task | null): Result => ({ task, next: null, removedId: null, conflicts: [] });
+const plain = (task: Task | null): Result => ({
+  task,
+  next: null,
+  removedId: null,
+  conflicts: [],
+  replaced: null,
+});
 
 /** Sends one change. Throws ApiError or NetworkError. */
 export async function perform(op: Op): Promise<Result> {
@@ -93,7 +101,7 @@ async function update(op: UpdateOp): Promise<Result> {
   for (let tries = 1; ; tries += 1) {
     try {
       const task = await patch(op, change, version);
-      return { ...plain(task), conflicts };
+      return { ...plain(task), conflicts, replaced: version };
     } catch (error) {
       const refused = error instanceof ApiError && error.status === 412 && tries < triesMax;
       if (!refused) throw error;

@@ -47,10 +47,26 @@ export async function startSession(): Promise<void> {
     if (word === 'out') left();
     if (word === 'in') void whoAmI();
   });
-  await whoAmI();
+  // On the way in nobody is known yet, and asking would be answered with a refusal.
+  const stranger = localStorage.getItem(zoneKey) === null;
+  if (stranger && /^\/(login|register)$/.test(location.pathname)) {
+    session.set({ state: 'out', user: null });
+  } else {
+    await whoAmI();
+  }
 }
 
-export async function whoAmI(): Promise<void> {
+let asking: Promise<void> | null = null;
+
+/** Asks who is signed in; however many want to know at once, it is asked once. */
+export function whoAmI(): Promise<void> {
+  asking ??= ask().finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+async function ask(): Promise<void> {
   try {
     entered(await data(api.GET('/api/v1/auth/me')));
   } catch (error) {

@@ -11,7 +11,7 @@ import {
 } from './cache';
 import { renameDrafts } from './drafts';
 import { afterLeave } from './leaving';
-import { changedMembers, expected, newTask, type Op, settleTaskId } from './ops';
+import { changedMembers, expected, newTask, noteOwnVersion, type Op, settleTaskId } from './ops';
 import { amend, connectOutbox, outbox } from './outbox';
 import { type Conflict, perform, type Result } from './perform';
 import { closeTask, currentPlace, openTask, setParams } from './router';
@@ -68,12 +68,13 @@ export function pendingNew(): Task[] {
 function done(op: Op, result: Result): void {
   const { task, next, removedId } = result;
   if (op.kind === 'create' && task !== null) settleId(op.taskId, task.id);
+  if (task !== null) noteOwnVersion(task.id, result.replaced, task.version);
   amendLater(op, task);
   afterLeave(op.taskId, () => {
     if (task === null) dropTask(op.taskId);
     else showResult(task);
+    if (next !== null) putTask(next);
   });
-  if (next !== null) putTask(next);
   if (removedId !== null) dropTask(removedId);
   if (result.conflicts.length > 0) tellConflicts(op, result.conflicts);
   const changesCategory = op.kind !== 'update' || op.change.category !== undefined;

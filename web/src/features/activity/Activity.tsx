@@ -249,13 +249,17 @@ function TaskName({ id, title }: { id: string; title?: string | undefined }) {
   });
   if (query.data === null) return <>a deleted task</>;
   return (
-    <button
-      type="button"
+    <Link
+      href={`?task=${id}`}
       className="rounded-sm font-medium hover:underline"
-      onClick={() => openTask(id)}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        openTask(id);
+      }}
     >
       “{query.data ?? '…'}”
-    </button>
+    </Link>
   );
 }
 

@@ -5,7 +5,7 @@ import { Link } from '@/lib/router';
 import { register, signIn } from '@/lib/session';
 
 /** What is said about a failed attempt: at the fields it names, else above the button. */
-function useAttempt(attempt: () => Promise<void>, done: () => void) {
+function useAttempt(attempt: () => Promise<void>) {
   const [error, setError] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
@@ -17,7 +17,6 @@ function useAttempt(attempt: () => Promise<void>, done: () => void) {
     setError(null);
     try {
       await attempt();
-      done();
     } catch (caught) {
       setError(caught as Error);
       setBusy(false);
@@ -45,10 +44,10 @@ function Problem({ text }: { text: string | null }) {
 }
 
 /** The form alone: on its page, and over the page when a session has ended. */
-export function SignInForm({ email: known, done }: { email?: string; done: () => void }) {
+export function SignInForm({ email: known }: { email?: string }) {
   const [email, setEmail] = useState(known ?? '');
   const [password, setPassword] = useState('');
-  const { form, submit, busy, field, text } = useAttempt(() => signIn(email, password), done);
+  const { form, submit, busy, field, text } = useAttempt(() => signIn(email, password));
   return (
     <form ref={form} onSubmit={submit} className="flex flex-col gap-4" noValidate>
       <Field label="Email" error={field('email')}>
@@ -99,10 +98,10 @@ function Page({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-export function LoginPage({ done }: { done: () => void }) {
+export function LoginPage() {
   return (
     <Page title="Sign in to your tasks">
-      <SignInForm done={done} />
+      <SignInForm />
       <p className="mt-6 text-muted">
         New here?{' '}
         <Link href="/register" className="text-accent underline">
@@ -113,11 +112,11 @@ export function LoginPage({ done }: { done: () => void }) {
   );
 }
 
-export function RegisterPage({ done }: { done: () => void }) {
+export function RegisterPage() {
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
-  const attempt = useAttempt(() => register(email, password, name), done);
+  const attempt = useAttempt(() => register(email, password, name));
   const { form, submit, busy, field, text } = attempt;
   return (
     <Page title="Open an account">

@@ -181,6 +181,9 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
     return () => activeList.set((old) => (old === commands ? null : old));
   }, []);
 
+  /** The row that had the focus before the press gave it to another. */
+  const pressedFrom = useRef<string | null>(null);
+
   function press(event: React.MouseEvent) {
     if (touch.swallowed()) return;
     const found = find(event.target);
@@ -192,7 +195,7 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
     else if (action === 'reschedule')
       openLayer({ kind: 'reschedule', tasks: [task], anchor: button });
     else if (action === 'menu') openLayer({ kind: 'row-menu', tasks: [task], anchor: button });
-    else if (event.shiftKey && activeId !== null) selection.extend(activeId, task.id);
+    else if (event.shiftKey) selection.extend(pressedFrom.current ?? task.id, task.id);
     else if (event.ctrlKey || event.metaKey) selection.toggle(task.id);
     else if (selection.chosen.length > 0 && !window.matchMedia('(hover: hover)').matches)
       selection.toggle(task.id);
@@ -222,7 +225,10 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         }}
         onFocus={roving.onFocus}
         onBlur={roving.onBlur}
-        onPointerDown={touch.onPointerDown}
+        onPointerDown={(event) => {
+          pressedFrom.current = activeId;
+          touch.onPointerDown(event);
+        }}
         onPointerMove={touch.onPointerMove}
         onPointerUp={touch.onPointerUp}
         onPointerCancel={touch.onPointerCancel}

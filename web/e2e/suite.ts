@@ -1,0 +1,79 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { Account, launch, openPage, type Watched } from './browser';
+import { Backend, Front } from './server';
+
+/** One program and one browser for the tests of a file; each test has an account and pages of its own. */
+export class Suite {
+  backend = new Backend();
+  front = new Front(this.backend);
+  browser!: Browser;
+  /** Whether the program has the WebSocket and the parser of texts; without them the page polls and adds plainly. */
+  has = { socket: false, parser: false };
+  private opened: Watched[] = [];
+
+  constructor() {
+    beforeAll(async () => {
+      await this.backend.start();
+      await this.front.start();
+      const api = `${this.url}/api/v1`;
+      this.has.socket = (await fetch(`${api}/ws`)).status !== 404;
+      const parser = await fetch(`${api}/tasks/quick-add`, { method: 'POST' });
+      this.has.parser = parser.status !== 405;
+      this.browser = await launch();
+    });
+    afterEach(async () => {
+      const opened = this.opened;
+      this.opened = [];
+      const complaints = opened.flatMap((one) => one.complaints).filter((one) => this.counts(one));
+      await Promise.all(opened.map((one) => one.context.close()));
+      expect(complaints).toEqual([]);
+    });
+    afterAll(async () => {
+      await this.browser?.close();
+      await this.front.end();
+      await this.backend.end();
+    });
+  }
+
+  /** A browser cannot ask for what is missing without saying so. */
+  private counts(complaint: string): boolean {
+    if (!this.has.socket && complaint.includes('/api/v1/ws')) return false;
+    return this.has.parser || !complaint.includes('/api/v1/tasks/quick-add');
+  }
+
+  get url(): string {
+    return this.front.url;
+  }
+
+  account(timezone?: string): Promise<Account> {
+    return Account.open(this.url, timezone);
+  }
+
+  /** A page that is signed in; whatever it complains of fails the test at its end. */
+  async page(account: Account | null, options: BrowserContextOptions = {}): Promise<Watched> {
+    const watched = await openPage(this.browser, options);
+    this.opened.push(watched);
+    if (account !== null) await account.signIn(watched.context);
+    return watched;
+  }
+}
+
+export const row = (page: Page, title: string) =>
+  page
+    .getByRole('listitem')
+    .filter({ has: page.getByRole('button', { name: title, exact: true }) });
+
+export const toast = (page: Page, text: string | RegExp) =>
+  page.locator('[data-toast]').filter({ hasText: text });
+
+export const inDays = (days: number, time = ''): string => {
+  const date = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+  return time === '' ? date : `${date}T${time}`;
+};
+
+/** Complaints that belong to what the test does to the page: a lost network, a refused request. */
+export function expectComplaints(watched: Watched, pattern: RegExp): void {
+  const rest = watched.complaints.filter((complaint) => !pattern.test(complaint));
+  watched.complaints.splice(0, watched.complaints.length, ...rest);
+}
