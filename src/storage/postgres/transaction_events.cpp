@@ -109,7 +109,7 @@ std::optional<Instant> Transaction::next_outbox_retry_at(Instant now) {
 
 OutboxDepth Transaction::outbox_depth() {
   Query q(c_, R"sql(
-SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) some),
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted),
   (SELECT id FROM outbox ORDER BY id LIMIT 1))sql");
   q.bind(depth_counted_max).step();
   OutboxDepth depth;

@@ -193,13 +193,14 @@ void Transaction::update_task(const Task& before, const Task& after) {
               R"sql(, title_folded, description_folded) =
     ROW ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
          $21, $22, $23, $24, $25, $26)
-  WHERE user_id = $1 AND id = $2 AND version = $29 RETURNING 1 AS one)
+  WHERE user_id = $1 AND id = $29 AND version = $30 RETURNING 1 AS one)
 UPDATE user_state SET changes = changes + (SELECT one FROM written),
   living_tasks = living_tasks + $27, completed_tasks = completed_tasks + $28
 WHERE user_id = $1)sql");
   bind_task(q, after);
   q.bind(living_after - living_before)
       .bind(completed_after - completed_before)
+      .bind(before.id)
       .bind(before.version)
       .run();
   know_change(after.user_id, living_after - living_before, completed_after - completed_before);
@@ -243,9 +244,9 @@ WITH gone AS (
 ledger AS (
   DELETE FROM reminders r USING gone WHERE r.user_id = gone.user_id AND r.task_id = gone.id),
 counted AS (
-  UPDATE user_state s SET changes = changes + some.tasks
-  FROM (SELECT user_id, count(*) AS tasks FROM gone GROUP BY user_id) some
-  WHERE s.user_id = some.user_id)
+  UPDATE user_state s SET changes = changes + purged.tasks
+  FROM (SELECT user_id, count(*) AS tasks FROM gone GROUP BY user_id) AS purged
+  WHERE s.user_id = purged.user_id)
 SELECT count(*) FROM gone)sql");
   q.bind_array(user_ids).bind_array(task_ids).bind(deleted_before).step();
   return static_cast<int>(q.integer());
