@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 import { dialogs, giveFocusBack } from '@/lib/layers';
 import { useStore } from '@/lib/store';
-import { dismiss, shown, type Toast, toasts } from '@/lib/toasts';
+import { dismiss, held as heldToasts, shown, type Toast, toasts } from '@/lib/toasts';
 import { Icon } from './icons';
 
 const toastMs = 5_000;
@@ -45,6 +45,13 @@ function Card({ toast }: { toast: Toast }) {
   const left = useRef(toastMs);
   const card = useRef<HTMLDivElement>(null);
 
+  useEffect(() => {
+    if (!held) return;
+    heldToasts.add(toast.id);
+    return () => {
+      heldToasts.delete(toast.id);
+    };
+  }, [held, toast.id]);
   useEffect(() => {
     if (held) return;
     let since = Date.now();

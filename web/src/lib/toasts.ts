@@ -27,8 +27,24 @@ export function toast(
 ): number {
   lastId += 1;
   const entry: Toast = { id: lastId, text, kind: 'status', actions: [], ...options };
-  toasts.set((old) => [...old.slice(-waitingMax), entry]);
+  toasts.set((old) => [...makeRoom(old, entry).slice(-waitingMax), entry]);
   return entry.id;
+}
+
+/** Those that are looked at now. */
+export const held = new Set<number>();
+
+/** What tells of the user's own last act, not of a reminder or a failure. */
+const ofAnAct = (entry: Toast) => entry.kind === 'status' && entry.open === undefined;
+
+/**
+ * What the user has just done is told at once: it takes the place of the oldest of its kind, where
+ * nobody looks at that. Reminders and failures wait for their turn and are never pushed out.
+ */
+function makeRoom(all: readonly Toast[], entry: Toast): readonly Toast[] {
+  if (!ofAnAct(entry) || all.length < shownMax) return all;
+  const oldest = all.find((other) => ofAnAct(other) && !held.has(other.id));
+  return oldest === undefined ? all : all.filter((other) => other !== oldest);
 }
 
 export function failure(text: string, actions: ToastAction[] = []): number {
