@@ -113,7 +113,11 @@ OperationContext Core::operation_context() {
             return {0, fmt::format("{} reminder{} claimed\n", *claimed, *claimed == 1 ? "" : "s")};
           },
           [this] { return housekeeping->archive_audit(); },
-          {}};
+          {},
+          [this] {
+            housekeeping->wake();
+            reminders->look();
+          }};
 }
 
 }  // namespace todo::app

@@ -233,6 +233,7 @@ OperationResult change_dead(const OperationContext& context, const Operation& op
     });
     if (found) ++changed;
   }
+  if (context.wake_housekeeping) context.wake_housekeeping();
   const std::string output = fmt::format("{} of {} {}\n", changed, ids.size(), done);
   return {changed == static_cast<int>(ids.size()) ? 0 : 1, output};
 }
@@ -255,6 +256,7 @@ OperationResult restore(const OperationContext& context, const Operation& operat
   const std::string& path = operation.arguments.at(0);
   if (auto restored = context.store.restore_from(path); !restored) throw Refusal(restored.error());
   if (context.forget_credentials) context.forget_credentials(std::nullopt);
+  if (context.wake_housekeeping) context.wake_housekeeping();
   return {0, "restored from " + path + "\n"};
 }
 

@@ -41,6 +41,7 @@ struct OperationContext {
   std::function<std::int64_t()> archive_audit;
   std::function<void(const std::optional<Uuid>&)>
       forget_credentials;  // of one user, or everybody's
+  std::function<void()> wake_housekeeping;
 };
 
 // Arguments come from a shell and may be any bytes: a sentence where one is no text.

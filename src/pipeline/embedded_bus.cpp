@@ -35,7 +35,8 @@ EmbeddedBus::EmbeddedBus(const service::Consumers& consumers, const Clock& clock
     : consumers_(consumers),
       clock_(clock),
       waiting_(
-          metrics.gauge("todo_outbox_events", "Events in the outbox when the bus last looked")) {
+          metrics.gauge("todo_outbox_events", "Events in the outbox when the bus last looked")),
+      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {
   for (const Topic topic : {Topic::audit, Topic::reminders, Topic::task_completed}) {
     const metrics::Labels labels{{"topic", std::string(to_string(topic))}};
     probes_[index_of(topic)] = {
@@ -150,6 +151,7 @@ void EmbeddedBus::put_off(storage::Tx& tx, const storage::OutboxRow& row, const 
               {"reason", why}});
   if (level == log::Level::error) {
     probe.dead->add();
+    dead_letters_.add(1);  // counted again now and then
     tx.bury(
         {row.event.id, row.event.topic, row.event.user_id, row.event.event, why, attempts, now});
     return;

@@ -46,6 +46,7 @@ class EmbeddedBus {
   const Clock& clock_;
   std::array<TopicProbe, topic_count> probes_{};
   metrics::Gauge& waiting_;
+  metrics::Gauge& dead_letters_;
   Instant counted_at_{};
   std::minstd_rand random_{std::random_device{}()};
 };

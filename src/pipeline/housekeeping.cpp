@@ -11,16 +11,19 @@
 namespace todo::pipeline {
 namespace {
 
-constexpr std::chrono::milliseconds pause{30'000};
+// Between two looks for work that nobody told of. It is told of where it arises: what is left to
+// find is what a process that died, or another one, left behind.
+constexpr std::chrono::minutes tick{15};
+constexpr std::chrono::seconds retry_after_failure{30};
 constexpr std::chrono::hours hour{1};
 constexpr std::chrono::hours day{24};
-constexpr int users_per_round = 100;
+constexpr std::size_t users_per_round = 100;
 constexpr int heads_per_line = 50;
 // Small enough not to hold up the requests that wait behind it.
 constexpr int purge_rows_per_unit = limits::rows_per_unit_max / 2;
 
 // Now and then, and at once when the clock was set back.
-bool is_due(Instant now, Instant& at, std::chrono::hours every) {
+bool is_due(Instant now, Instant& at, std::chrono::minutes every) {
   if (now < at && at <= now + every) return false;
   at = now + every;
   return true;
@@ -44,29 +47,44 @@ void Housekeeping::start() {
 }
 
 std::chrono::milliseconds Housekeeping::round() {
+  const Instant now = clock_.now();
+  const bool asked = asked_.exchange(false);
+  if (is_due(now, tick_at_, tick) || asked) {
+    failed_ = false;
+    work(now);
+    if (failed_) tick_at_ = now + retry_after_failure;
+  }
+  return asked_ && !failed_ ? std::chrono::milliseconds{0} : tick_at_ - now;
+}
+
+void Housekeeping::work(Instant now) {
   recompute();
   purge_users();
-  store_.read_and_wait(
-      [&](storage::ReadTx& tx) { dead_letters_.set(static_cast<double>(tx.count_dead())); });
-  const Instant now = clock_.now();
+  read([&](storage::ReadTx& tx) { dead_letters_.set(static_cast<double>(tx.count_dead())); });
   if (is_due(now, hourly_at_, hour)) retain();
   if (is_due(now, daily_at_, day)) {
     const std::int64_t archived = archive_audit();
     if (archived > 0) log::info("audit entries were archived", {{"count", archived}});
     publish_heads();
   }
-  return pause;
+}
+
+void Housekeeping::read(storage::ReadUnit unit) {
+  if (store_.read_and_wait(std::move(unit)) != storage::Outcome::committed) failed_ = true;
 }
 
 bool Housekeeping::write(storage::WriteUnit unit) {
-  return !worker_.stopping() &&
-         store_.write_and_wait(std::move(unit)) == storage::Outcome::committed;
+  if (worker_.stopping()) return false;
+  const auto outcome = store_.write_and_wait(std::move(unit));
+  if (outcome != storage::Outcome::committed && outcome != storage::Outcome::rolled_back)
+    failed_ = true;
+  return outcome == storage::Outcome::committed;
 }
 
 void Housekeeping::recompute() {
   std::vector<Uuid> users;
-  store_.read_and_wait(
-      [&](storage::ReadTx& tx) { users = tx.users_with_recompute_job(users_per_round); });
+  read([&](storage::ReadTx& tx) { users = tx.users_with_recompute_job(int{users_per_round}); });
+  if (users.size() == users_per_round) asked_ = true;  // the others next
   for (const Uuid& user_id : users) {
     bool ended = false;
     while (!ended) {
@@ -86,7 +104,8 @@ void Housekeeping::recompute() {
 
 void Housekeeping::purge_users() {
   std::vector<Uuid> users;
-  store_.read_and_wait([&](storage::ReadTx& tx) { users = tx.users_to_purge(users_per_round); });
+  read([&](storage::ReadTx& tx) { users = tx.users_to_purge(int{users_per_round}); });
+  if (users.size() == users_per_round) asked_ = true;  // the others next
   for (const Uuid& user_id : users) {
     bool ended = false;
     while (!ended) {
@@ -129,8 +148,7 @@ void Housekeeping::retain() {
 
 std::vector<storage::AuditChain> Housekeeping::chains_after(std::optional<Uuid> user) {
   std::vector<storage::AuditChain> chains;
-  store_.read_and_wait(
-      [&](storage::ReadTx& tx) { chains = tx.audit_chains(user, users_per_round); });
+  read([&](storage::ReadTx& tx) { chains = tx.audit_chains(user, int{users_per_round}); });
   return chains;
 }
 
@@ -141,7 +159,7 @@ std::int64_t Housekeeping::archive_audit() {
        chains = chains_after(chains.back().user_id)) {
     for (const storage::AuditChain& chain : chains) {
       bool some_left = false;
-      store_.read_and_wait([&](storage::ReadTx& tx) {
+      read([&](storage::ReadTx& tx) {
         some_left = service::has_archivable(tx, chain.user_id, before);
       });
       int archived = some_left ? 1 : 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 
@@ -22,7 +23,11 @@ class Housekeeping {
                service::ReminderHint& hint, std::chrono::seconds audit_retention,
                metrics::Registry& metrics);
   void start();
-  void wake() { worker_.wake(); }
+  // There is work: it looks at once.
+  void wake() {
+    asked_ = true;
+    worker_.wake();
+  }
   void stop() { worker_.stop(); }
 
   // Archives what is older than the retention, all users'; how many entries. For the subcommand and
@@ -31,10 +36,12 @@ class Housekeeping {
 
  private:
   std::chrono::milliseconds round();
+  void work(Instant now);
   void recompute();
   void purge_users();
   void retain();
   void publish_heads();
+  void read(storage::ReadUnit unit);
   bool write(storage::WriteUnit unit);
   std::vector<storage::AuditChain> chains_after(std::optional<Uuid> user);
 
@@ -45,6 +52,9 @@ class Housekeeping {
   service::ReminderHint& hint_;
   const std::chrono::seconds audit_retention_;
   metrics::Gauge& dead_letters_;
+  std::atomic<bool> asked_ = false;
+  std::atomic<bool> failed_ = false;  // something, since the round began
+  Instant tick_at_{};
   Instant hourly_at_{};
   Instant daily_at_{};
   Worker worker_;

@@ -70,6 +70,13 @@ std::chrono::milliseconds ReminderTimer::round() {
   const Instant now = clock_.now();
   // Hints that come from here on count for the next round.
   const bool hinted = hinted_.exchange(false);
+  const std::int64_t look_at = look_at_ms_.load();
+  const bool early = look_at != never && now < instant_from_ms(look_at) && now >= looked_at_;
+  const bool told = hinted || look_again_;
+  looked_at_ = now;
+  look_again_ = hinted;
+  // Woken for its distrust of long waits alone: the database is left in peace.
+  if (early && !told) return std::chrono::milliseconds{look_at - to_ms(now)};
   look_at_ms_ = never;
   std::optional<Instant> next;
   const auto outcome =

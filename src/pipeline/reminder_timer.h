@@ -25,6 +25,11 @@ class ReminderTimer final : public service::ReminderHint {
 
   // A unit planned a reminder; it may commit a little later, or never.
   void planned(Instant remind_at) override;
+  // Somebody planned one, it is not known for when: the database is asked at once.
+  void look() {
+    hinted_ = true;
+    worker_.wake();
+  }
 
   // One whole check now, on the calling thread: how many reminders it took. Fails when the database
   // could not.
@@ -42,6 +47,8 @@ class ReminderTimer final : public service::ReminderHint {
   // said.
   std::atomic<std::int64_t> look_at_ms_{0};
   std::atomic<bool> hinted_ = false;
+  Instant looked_at_{};      // the clock then: one that was set back since makes every plan void
+  bool look_again_ = false;  // what the last round was told of may have committed after it
   Instant tick_at_{};
   Worker worker_;
 };
