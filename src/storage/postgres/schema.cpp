@@ -162,8 +162,12 @@ Migrated migrate(const MigrationOptions& options, std::span<const Migration> ste
 std::span<const Migration> migrations() { return all_migrations; }
 
 std::expected<SchemaState, std::string> read_schema(Connection& connection) {
-  Query table(connection, "SELECT to_regclass('schema_info') IS NOT NULL");
-  if (!table.step() || !table.boolean()) return SchemaState{};
+  // Asked of the table itself: to_regclass() may answer from what the session knew before it waited
+  // for another process.
+  Query table(connection,
+              "SELECT FROM pg_class WHERE relname = 'schema_info' AND relnamespace = "
+              "current_schema()::regnamespace");
+  if (!table.step()) return SchemaState{};
   SchemaState state;
   const auto read = connection.nested([&] {
     Query q(connection, "SELECT version, min_app FROM schema_info");
