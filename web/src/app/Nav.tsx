@@ -17,14 +17,13 @@ export function useUnread(): number {
   return unread.data ?? 0;
 }
 
-function Bell({ className, children }: { className: string; children?: string }) {
+function Bell({ className, label }: { className: string; label?: string }) {
   const unread = useUnread();
   const count = unread > unreadMax ? `${unreadMax}+` : String(unread);
   return (
     <button
       type="button"
       className={className}
-      aria-label={unread === 0 ? 'Notifications' : `Notifications, ${count} unread`}
       aria-haspopup="dialog"
       title="Notifications (b)"
       onClick={() => openLayer({ kind: 'notifications' })}
@@ -33,7 +32,8 @@ function Bell({ className, children }: { className: string; children?: string })
         <Icon name="bell" />
         {unread > 0 && <span className="badge">{count}</span>}
       </span>
-      {children}
+      {label}
+      <span className="sr-only">{unread > 0 ? ' unread notifications' : ' Notifications'}</span>
     </button>
   );
 }
@@ -148,7 +148,7 @@ export function BottomBar() {
           <Icon name="plus" />
         </span>
       </button>
-      <Bell className={barItem}>Bell</Bell>
+      <Bell className={barItem} label="Bell" />
       <button
         type="button"
         className={barItem}

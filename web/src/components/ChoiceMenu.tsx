@@ -125,7 +125,7 @@ function ChoicePopup({ label, choices, anchor, onClose }: Props) {
         </button>
       ))}
     </div>,
-    dialog ?? document.body,
+    dialog ?? document.querySelector('main:not([hidden])') ?? document.body,
   );
 }
 

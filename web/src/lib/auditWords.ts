@@ -1,5 +1,5 @@
 import type { AuditEntry, Task } from './api/types';
-import { dueOf, momentWords, ruleWords } from './time';
+import { dueOf, ruleWords, shortDate, timeWords, today } from './time';
 
 export const actorWords = (actor: string): string => {
   if (actor === 'web') return 'You';
@@ -28,7 +28,10 @@ export function deedWords(entry: AuditEntry): string {
 function dueAs(part: Partial<Task>): string {
   // Not null where it is an entry's: what is not there has not changed.
   const due = dueOf({ due_date: part.due_date ?? null, due_on: part.due_on ?? null } as Task);
-  return due === null ? 'no date' : momentWords(due.date, due.time);
+  if (due === null) return 'no date';
+  // Not "tomorrow": what is read later must still be true.
+  const date = shortDate(due.date, today().year);
+  return due.time === null ? date : `${date} ${timeWords(due.time)}`;
 }
 
 const priorityAs = (part: Partial<Task>) => part.priority ?? 'none';

@@ -35,6 +35,8 @@ let userId: string | null = null;
 const running = new Set<number>();
 const waiting = new Map<number, Settled>();
 let lastSeq = 0;
+/** Counts the users: an answer that comes after its user has gone concerns nobody. */
+let turn = 0;
 let failures = 0;
 let retryTimer: number | undefined;
 
@@ -64,6 +66,11 @@ export async function startOutbox(user: string): Promise<void> {
 
 export function stopOutbox(): void {
   userId = null;
+  turn += 1;
+  running.clear();
+  waiting.clear();
+  failures = 0;
+  window.clearTimeout(retryTimer);
   outbox.set([]);
   busyUntil.set(null);
   void store(idb.removeAll());
@@ -102,8 +109,10 @@ export function pump(): void {
 }
 
 async function run(op: Op): Promise<void> {
+  const began = turn;
   try {
     const result = await handlers!.perform(op);
+    if (turn !== began) return;
     failures = 0;
     busyUntil.set(null);
     finish(op);
@@ -111,6 +120,7 @@ async function run(op: Op): Promise<void> {
     waiting.get(op.seq)?.resolve(result);
     waiting.delete(op.seq);
   } catch (error) {
+    if (turn !== began) return;
     running.delete(op.seq);
     if (!(error instanceof Error)) throw error;
     if (comesAgain(error)) return;

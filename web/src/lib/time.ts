@@ -86,12 +86,14 @@ export function dueInput(date: Temporal.PlainDate, time: Temporal.PlainTime | nu
   return time === null ? date.toString() : `${date}T${time.toString({ smallestUnit: 'minute' })}`;
 }
 
-// The words are English; hours follow the browser's locale (12 or 24).
-const timeFormat = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit',
-  minute: '2-digit',
-  timeZone: 'UTC',
-});
+/** Hours as the locale has them: "09:00", or "9:00 AM". The other words are English. */
+export function clockOf(locale?: string): Intl.DateTimeFormat {
+  const twelve = new Intl.DateTimeFormat(locale, { hour: 'numeric' }).resolvedOptions().hour12;
+  const hour = twelve ? 'numeric' : '2-digit';
+  return new Intl.DateTimeFormat(locale, { hour, minute: '2-digit', timeZone: 'UTC' });
+}
+
+const timeFormat = clockOf();
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const days = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 

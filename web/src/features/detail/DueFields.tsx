@@ -258,7 +258,7 @@ function Occurrences({ task }: { task: Task }) {
   if (dates.length === 0) return null;
   return (
     <div>
-      <h3 className="mb-1 font-medium text-sm">Then</h3>
+      <h2 className="mb-1 font-medium text-sm">Then</h2>
       <ol className="flex flex-wrap gap-1">
         {dates.map((instant) => {
           const at = zoned(instant);

@@ -26,7 +26,7 @@ export function History({ task }: { task: Task }) {
   if (entries.length === 0) return null;
   return (
     <section>
-      <h3 className="mb-1 font-medium text-sm">History</h3>
+      <h2 className="mb-1 font-medium text-sm">History</h2>
       <ol className="text-muted">
         {entries.map((entry) => (
           <li key={entry.id} className="flex gap-2 py-0.5">

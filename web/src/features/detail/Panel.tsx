@@ -67,8 +67,11 @@ export default function Panel({ id }: { id: string }) {
     field?.select();
   }, [asked]);
 
+  // Where it takes the place of the list it is what the page is about.
+  const Part = wide ? 'section' : 'main';
+  const Heading = wide ? 'h2' : 'h1';
   return (
-    <section
+    <Part
       ref={panel}
       data-panel
       aria-label="Task"
@@ -97,9 +100,10 @@ export default function Panel({ id }: { id: string }) {
             retry={() => void query.refetch()}
           />
         )}
+        <Heading className="sr-only">{task?.title ?? 'Task'}</Heading>
         {task !== null && !gone && <Fields key={task.id} task={task} />}
       </div>
-    </section>
+    </Part>
   );
 }
 

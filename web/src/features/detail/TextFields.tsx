@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef } from 'react';
 import { Field } from '@/components/parts';
 import type { Task } from '@/lib/api/types';
 import { ConflictBar } from './ConflictBar';
+import { linksIn } from './links';
 import { useTextField } from './useTextField';
 
 const titleMax = 200;
@@ -82,14 +83,6 @@ export function DescriptionField({ task }: { task: Task }) {
       )}
       <Links text={field.value} />
     </div>
-  );
-}
-
-/** The web addresses of a text; nothing but http and https is ever a link. */
-export function linksIn(text: string): string[] {
-  const found = text.match(/\bhttps?:\/\/[^\s<>"'`]+/gi) ?? [];
-  return [...new Set(found.map((link) => link.replace(/[.,;:!?)\]]+$/, '')))].filter((link) =>
-    URL.canParse(link),
   );
 }
 

@@ -37,7 +37,7 @@ export function Told({ task }: { task: Task }) {
   if (rows.length === 0) return null;
   return (
     <section>
-      <h3 className="mb-1 font-medium text-sm">Reminders</h3>
+      <h2 className="mb-1 font-medium text-sm">Reminders</h2>
       <ul className="text-muted">
         {rows.map((row) => (
           <li key={`${row.due_date} ${row.state}`}>{words(row)}</li>

@@ -142,7 +142,7 @@ function Entry({ entry, close }: { entry: Notification; close: () => void }) {
       <div className="flex items-start gap-2">
         <button
           type="button"
-          className="min-w-0 flex-1 rounded-sm text-start"
+          className="min-h-11 min-w-0 flex-1 rounded-sm text-start"
           disabled={taskId === null}
           onClick={() => {
             markRead();

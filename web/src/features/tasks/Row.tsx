@@ -126,12 +126,14 @@ function Meta({ task, at, timeZone }: RowProps) {
         </span>
       )}
       {rule !== null && (
-        <span className="inline-flex flex-none items-center gap-1 text-muted">
+        <span className="inline-flex min-w-8 items-center gap-1 text-muted">
           <Icon name="repeat" size={14} />
-          {rule}
+          <span className="truncate">{rule}</span>
         </span>
       )}
-      {task.category !== null && <span className="truncate text-muted">#{task.category}</span>}
+      {task.category !== null && (
+        <span className="min-w-8 truncate text-muted">#{task.category}</span>
+      )}
     </span>
   );
 }

@@ -2,7 +2,7 @@ import { useQueries } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { api } from '@/lib/api/client';
 import type { Task } from '@/lib/api/types';
-import { dayName, dueOf, shortDate } from '@/lib/time';
+import { dayName, dueOf } from '@/lib/time';
 import { type View, viewQuery } from '@/lib/views';
 
 const stripDays = 14;
@@ -45,23 +45,22 @@ export default function Strip({ view, tasks, all, jump }: Props) {
   });
 
   return (
-    <ol className="my-3 flex gap-1 overflow-x-auto px-1 py-1" aria-label="Next 14 days">
+    <ol className="relative my-3 flex gap-1 overflow-x-auto px-1 py-1" aria-label="Next 14 days">
       {days.map((date, i) => {
         const day = date.toString();
         const count = whole(day) ? (counts.get(day) ?? 0) : (asked[i]?.data ?? 0);
-        const name = `${dayName(date)} ${shortDate(date, date.year)}`;
         return (
           <li key={day} className="min-w-12 flex-1">
             <button
               type="button"
               className="flex min-h-14 w-full flex-col items-center justify-center rounded-sm border border-line hover:bg-hover"
-              aria-label={`${name}: ${count === 1 ? '1 task' : `${count} tasks`}`}
               onClick={() => jump(day)}
             >
               <span className="text-muted text-xs">
                 {dayName(date)} {date.day}
-              </span>
-              <span className={count > 0 ? 'font-semibold' : 'text-muted'}>{count}</span>
+              </span>{' '}
+              <span className={count > 0 ? 'font-semibold' : 'text-muted'}>{count}</span>{' '}
+              <span className="sr-only">{count === 1 ? 'task' : 'tasks'}</span>
             </button>
           </li>
         );
