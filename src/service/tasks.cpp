@@ -33,6 +33,7 @@ struct Loaded {
 
 Result<Loaded> load(storage::Tx& tx, const Call& call, const Uuid& task_id,
                     const IfMatch& if_match) {
+  tx.expect_task(call.user_id, task_id);
   auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   auto task = find_or_make_task(tx, call, task_id);
@@ -382,6 +383,7 @@ Result<void> delete_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
 
 Result<Task> restore_task(storage::Tx& tx, const Call& call, const Uuid& task_id,
                           const IfMatch& if_match) {
+  tx.expect_task(call.user_id, task_id);
   const auto user = tx.find_user(call.user_id);
   if (!user) return fail(ErrorCode::unauthorized, "The account is gone");
   const auto before = tx.find_task(call.user_id, task_id);

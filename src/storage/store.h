@@ -128,6 +128,10 @@ class ReadTx {
 // Reads and writes of one transaction. All or nothing.
 class Tx : public ReadTx {
  public:
+  // Tells that this user and this task are looked up next: a database across a network answers both
+  // at once.
+  virtual void expect_task(const Uuid& /*user_id*/, const Uuid& /*task_id*/) {}
+
   // Runs `work` in a savepoint. A StatementRefused or std::exception other than TransactionLost
   // undoes what it did and comes back as its text; TransactionLost passes.
   virtual std::expected<void, std::string> nested(std::function<void()> work) = 0;

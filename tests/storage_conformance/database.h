@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -32,11 +34,17 @@ class Database {
 
 struct DatabaseKind {
   std::string name;
+  bool is_shared = false;  // several stores, of one process or many, may be open on it at once
   std::function<std::unique_ptr<Database>()> make;
 };
 const std::vector<DatabaseKind>& all_databases();
 
 inline auto databases() { return testing::ValuesIn(all_databases()); }
+inline auto shared_databases() {
+  std::vector<DatabaseKind> shared;
+  std::ranges::copy_if(all_databases(), std::back_inserter(shared), &DatabaseKind::is_shared);
+  return testing::ValuesIn(shared);
+}
 inline std::string name_of(const testing::TestParamInfo<DatabaseKind>& info) {
   return info.param.name;
 }

@@ -33,7 +33,7 @@ class SqliteDatabase final : public Database {
 
 const std::vector<DatabaseKind>& all_databases() {
   static const std::vector<DatabaseKind> all{
-      {"sqlite", [] { return std::make_unique<SqliteDatabase>(); }},
+      {"sqlite", false, [] { return std::make_unique<SqliteDatabase>(); }},
   };
   return all;
 }

@@ -64,6 +64,7 @@ void Transaction::go_back_to(const Mark& mark) {
   if (!mark.has_taken) taken_.reset();
   known_users_.clear();
   known_tasks_.clear();
+  known_promise_.reset();
   next_retry_.reset();
 }
 

@@ -99,6 +99,7 @@ class Transaction final : public Tx {
   std::int64_t count_dead() override;
   std::string epoch() override;
 
+  void expect_task(const Uuid& user_id, const Uuid& task_id) override;
   std::expected<void, std::string> nested(std::function<void()> work) override;
 
   bool insert_user(const User& user, std::string_view email_folded,
@@ -168,6 +169,16 @@ class Transaction final : public Tx {
     User user;
     UserCounters counters;
   };
+  // What is promised of a series, and that nothing is.
+  struct KnownPromise {
+    Uuid user_id;
+    Uuid series_id;
+    std::int64_t occurrence = 0;
+    std::optional<Promise> promise;
+    bool is_of(const Uuid& user, const Uuid& series, std::int64_t number) const {
+      return user_id == user && series_id == series && occurrence == number;
+    }
+  };
   // When the next event is due that was put off, as it was at `now`.
   struct NextRetry {
     Instant now{};
@@ -207,7 +218,8 @@ class Transaction final : public Tx {
   bool reminders_planned_ = false;
   std::vector<std::int64_t> locked_;  // users, by their locks' keys
   std::vector<KnownUser> known_users_;
-  std::vector<Task> known_tasks_;           // read ahead, each for one question
+  std::vector<Task> known_tasks_;  // read ahead, each for one question
+  std::optional<KnownPromise> known_promise_;
   std::optional<std::vector<Uuid>> taken_;  // events, by list_outbox
   std::vector<Uuid> settled_;               // those of them that were deleted or put off
   std::optional<NextRetry> next_retry_;

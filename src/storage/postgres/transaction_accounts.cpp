@@ -113,10 +113,11 @@ void Transaction::forget_user(const Uuid& user_id) {
   std::erase_if(known_users_, [&](const KnownUser& each) { return each.user.id == user_id; });
 }
 
+// Waits, and with that for whatever was queued before.
 void Transaction::know_users(const std::vector<Uuid>& user_ids) {
+  known_users_.clear();
   Query q(c_, users_by_ids);
   q.bind_array(user_ids);
-  known_users_.clear();
   while (q.step()) known_users_.push_back(read_known_user(q));
 }
 

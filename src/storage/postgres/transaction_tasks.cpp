@@ -13,6 +13,9 @@ namespace {
   "anchor_local, anchor_zone, anchor_step, parent_task_id, series_id, occurrence, version, "   \
   "updated_at, remind_at, deleted_at "
 
+constexpr const char* task_by_id =
+    "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE user_id = $1 AND id = $2";
+
 #define TODO_PROMISE_COLUMNS "id, user_id, task_id, series_id, occurrence, task "
 
 // Of a task that was not due, nothing but nulls.
@@ -118,10 +121,18 @@ void Transaction::forget_task(const Uuid& user_id, const Uuid& task_id) {
                 [&](const Task& task) { return task.id == task_id && task.user_id == user_id; });
 }
 
+void Transaction::expect_task(const Uuid& user_id, const Uuid& task_id) {
+  lock(user_id);
+  Query q(c_, task_by_id);
+  q.bind(user_id).bind(task_id).run();
+  if (find_known_user(user_id) == nullptr) know_users({user_id});
+  known_tasks_ = read_tasks(q);
+}
+
 std::optional<Task> Transaction::find_task(const Uuid& user_id, const Uuid& task_id) {
   if (auto known = take_known_task(user_id, task_id)) return known;
   lock(user_id);
-  Query q(c_, "SELECT " TODO_TASK_COLUMNS "FROM tasks WHERE user_id = $1 AND id = $2");
+  Query q(c_, task_by_id);
   q.bind(user_id).bind(task_id);
   return q.step() ? std::optional(read_task(q)) : std::nullopt;
 }
@@ -134,7 +145,14 @@ std::optional<Task> Transaction::find_occurrence(const Uuid& user_id, const Uuid
               "FROM tasks WHERE user_id = $1 AND series_id = $2 AND occurrence = $3 AND "
               "occurrence > 1 AND NOT deleted");
   q.bind(user_id).bind(series_id).bind(occurrence);
-  return q.step() ? std::optional(read_task(q)) : std::nullopt;
+  if (access_ == Access::read) return q.step() ? std::optional(read_task(q)) : std::nullopt;
+  // Whoever is about to make it asks next whether it is promised.
+  q.run();
+  known_promise_.reset();
+  auto promise = find_promise_at(user_id, series_id, occurrence);
+  if (q.step()) return read_task(q);
+  known_promise_ = {user_id, series_id, occurrence, std::move(promise)};
+  return std::nullopt;
 }
 
 std::vector<Task> Transaction::tasks_after(const Uuid& user_id, std::optional<Uuid> after,
@@ -273,6 +291,8 @@ std::optional<Promise> Transaction::find_promise_of(const Uuid& user_id,
 
 std::optional<Promise> Transaction::find_promise_at(const Uuid& user_id, const Uuid& series_id,
                                                     std::int64_t occurrence) {
+  if (known_promise_ && known_promise_->is_of(user_id, series_id, occurrence))
+    return known_promise_->promise;
   lock(user_id);
   Query q(c_, "SELECT " TODO_PROMISE_COLUMNS
               "FROM promised_occurrences WHERE user_id = $1 AND series_id = $2 AND "
@@ -283,6 +303,7 @@ std::optional<Promise> Transaction::find_promise_at(const Uuid& user_id, const U
 
 void Transaction::insert_promise(const Promise& promise) {
   lock(promise.user_id);
+  known_promise_.reset();
   Query q(c_, "INSERT INTO promised_occurrences (" TODO_PROMISE_COLUMNS
               ") VALUES ($1, $2, $3, $4, $5, $6)");
   q.bind(promise.id)
@@ -296,6 +317,7 @@ void Transaction::insert_promise(const Promise& promise) {
 
 std::optional<Promise> Transaction::take_promise(const Uuid& user_id, const Uuid& promised_id) {
   lock(user_id);
+  known_promise_.reset();
   Query q(c_,
           "DELETE FROM promised_occurrences WHERE id = $1 AND user_id = $2 "
           "RETURNING " TODO_PROMISE_COLUMNS);
@@ -305,6 +327,7 @@ std::optional<Promise> Transaction::take_promise(const Uuid& user_id, const Uuid
 
 bool Transaction::delete_promise(const Uuid& user_id, const Uuid& promised_id) {
   lock(user_id);
+  known_promise_.reset();
   Query q(c_, "DELETE FROM promised_occurrences WHERE id = $1 AND user_id = $2");
   return q.bind(promised_id).bind(user_id).changes() > 0;
 }
