@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "release"
 DATA = ROOT / "build" / "bench-data"  # on the disk that the program would use
 RESULT = ROOT / "build" / "bench.json"
+RESULT_POSTGRES = ROOT / "build" / "bench-postgres.json"
 
 CLIENTS = 64
 LIST_USERS, TASKS_EACH = 100, 1_000
@@ -583,25 +584,34 @@ BENCHES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench", description="Runs the benchmarks.")
-    parser.add_argument("names", nargs="*", metavar="name", help=" ".join(BENCHES))
-    names = parser.parse_args().names
-    unknown = [name for name in names if name not in BENCHES]
+    parser.add_argument("names", nargs="*", metavar="name",
+                        help=f"{' '.join(BENCHES)}; with --postgres: creates lists next idle audit")
+    parser.add_argument("--postgres", action="store_true", help="the program on PostgreSQL")
+    parser.add_argument("--entries", type=int, default=10_000_000, metavar="N",
+                        help="audit entries of --postgres (default: %(default)s, 30 GB of disk)")
+    options = parser.parse_args()
+    names, benches, result_file = options.names, BENCHES, RESULT
+    if options.postgres:
+        import postgres  # its packages are those of the tests
+
+        benches, result_file = postgres.benches(options.entries), RESULT_POSTGRES
+    unknown = [name for name in names if name not in benches]
     if unknown:
-        parser.error(f"there is no {', '.join(unknown)}; there are {' '.join(BENCHES)}")
+        parser.error(f"there is no {', '.join(unknown)}; there are {' '.join(benches)}")
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir(parents=True)
     began, failed = time.monotonic(), []
     try:
-        for name in names or BENCHES:
+        for name in names or benches:
             say(f"== {name} (load average {os.getloadavg()[0]:.1f})")
             try:
-                BENCHES[name]()
+                benches[name]()
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 failed.append(name)
                 say(f"  FAILED: {error}")
     finally:
         shutil.rmtree(DATA, ignore_errors=True)
-    RESULT.write_text(
+    result_file.write_text(
         json.dumps(
             {"rows": rows, "failed": failed, "cores": os.cpu_count()}, indent=2, ensure_ascii=False
         )
@@ -610,10 +620,11 @@ def main() -> int:
     show_table()
     print(
         f"{len(rows)} figures in {time.monotonic() - began:.0f} s, "
-        f"also in {RESULT.relative_to(ROOT)}" + (f"; failed: {' '.join(failed)}" if failed else "")
+        f"also in {result_file.relative_to(ROOT)}" + (f"; failed: {' '.join(failed)}" if failed else "")
     )
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
+    sys.modules["run"] = sys.modules["__main__"]  # bench/postgres.py adds to the same table
     sys.exit(main())
