@@ -1,4 +1,4 @@
-"""People who work with a server that keeps being killed, and their journal of what they were told.
+"""People who work with servers that keep being killed, and their journal of what they were told.
 
 Each client has tasks of its own and does one thing after another with them, so that the order of
 what it was told is the order of what happened. Every request has an X-Request-Id that no other
@@ -7,15 +7,21 @@ has; the audit trail repeats it, and so tells which request made which change.
 import dataclasses
 import datetime
 import http.client
-import json
 import random
 import threading
 
-from harness.server import Server, User
+from harness.server import Response, Server, User
 
 ANSWER_SECONDS = 30
+RETRY_SECONDS = 0.05  # after a 503; that it was asked for a whole one is for those who can wait
 REMINDER_MINUTES = 5
 RACERS = 2
+SERVER_CHANGE = 0.1  # how often, of all steps, a client goes to any of the servers anew
+
+# Not there any more, or not now: nothing was done …
+REFUSALS = (404, 409, 412, 503)
+# … unless a 503 says so.
+MAYBE = "may or may not have happened"
 
 
 @dataclasses.dataclass
@@ -31,6 +37,7 @@ class Op:
     refused: list = dataclasses.field(
         default_factory=list
     )  # those of them that must have done nothing
+    unanswered: list = dataclasses.field(default_factory=list)  # those of whom nobody knows
     answers: list = dataclasses.field(default_factory=list)  # bodies of the good ones; {} for a 204
 
     @property
@@ -39,33 +46,37 @@ class Op:
 
 
 class Gate:
-    """Where the server is now. Closed while it is down; open() counts its lives."""
+    """Where servers are now: the ports of those that are up, by their numbers."""
 
     def __init__(self):
         self.changed = threading.Condition()
-        self.life = 0
-        self.port = None
+        self.ports = {}
         self.ended = False
 
-    def open(self, port: int) -> None:
+    def open(self, number: int, port: int) -> None:
         with self.changed:
-            self.port, self.life = port, self.life + 1
+            self.ports[number] = port
             self.changed.notify_all()
 
-    def close(self) -> None:
+    def close(self, number: int) -> None:
         with self.changed:
-            self.port = None
+            self.ports.pop(number, None)
 
     def end(self) -> None:
         with self.changed:
             self.ended = True
             self.changed.notify_all()
 
-    def wait(self) -> int | None:
-        """The port of a server that is up; None when there is nothing more to do."""
+    def wait(self) -> list:
+        """The ports of the servers that are up, at least one; none when there is nothing more to
+        do."""
         with self.changed:
-            self.changed.wait_for(lambda: self.ended or self.port is not None)
-            return None if self.ended else self.port
+            self.changed.wait_for(lambda: self.ended or self.ports)
+            return [] if self.ended else list(self.ports.values())
+
+    def pause(self, seconds: float) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.ended, seconds)
 
 
 def now_plus(seconds: float) -> str:
@@ -84,6 +95,7 @@ class Client(threading.Thread):
         self.tasks = {}  # id: the task as it was last answered, with "deleted"
         self.count = 0
         self.lost = 0
+        self.unavailable = 0
         self.problem = None
 
     # --- requests ---
@@ -93,11 +105,17 @@ class Client(threading.Thread):
         return f"{self.name}-{self.count}"
 
     def connect(self):
-        """A connection to the server that is up now; None at the end."""
-        port = self.gate.wait()
-        if port is None:
+        """A connection to a server that is up now; None at the end."""
+        ports = self.gate.wait()
+        if not ports:
             return None
+        port = self.random.choice(ports)
         return http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def request(self, method: str, path: str, body=None, headers: dict | None = None):
         """The response, or None when the answer was lost."""
@@ -106,38 +124,41 @@ class Client(threading.Thread):
             if self.connection is None:
                 return None
         try:
-            return self.user.request(method, path, body, headers, connection=self.connection)
+            answer = self.user.request(method, path, body, headers, connection=self.connection)
         except (OSError, http.client.HTTPException):
-            self.connection.close()
-            self.connection = None
+            self.disconnect()
             self.lost += 1
             return None
+        if answer.status == 503:
+            self.unavailable += 1
+            self.gate.pause(RETRY_SECONDS)
+        return answer
 
-    def attempt(self, op: Op, method: str, path: str, body):
-        """One attempt at `op`: True when it was answered, whatever the answer says."""
+    def attempt(self, op: Op, method: str, path: str, body) -> bool:
+        """One attempt at `op`; whether it was answered, whatever the answer says, but for "later"."""
         request_id = self.unique()
         op.request_ids.append(request_id)
         headers = {"X-Request-Id": request_id}
         if op.key:
             headers["Idempotency-Key"] = op.key
         answer = self.request(method, path, body, headers)
-        if answer is None:
+        return self.note(op, request_id, answer)
+
+    @staticmethod
+    def note(op: Op, request_id: str, answer) -> bool:
+        if answer is None or (answer.status == 503 and MAYBE in answer.json()["detail"]):
+            op.unanswered.append(request_id)
             return False
         if answer.status in (200, 201, 204):
             op.answers.append(answer.json() if answer.body else {})
-        elif answer.status in (
-            404,
-            409,
-            412,
-            503,
-        ):  # not there any more, or not now: nothing was done
+        elif answer.status in REFUSALS:
             op.refused.append(request_id)
         else:
-            raise AssertionError(f"{method} {path}: {answer.status} {answer.body[:500]!r}")
-        return True
+            raise AssertionError(f"{op.kind} {request_id}: {answer.status} {answer.body[:500]!r}")
+        return answer.status != 503
 
     def do(self, op: Op, method: str, path: str, body=None) -> Op:
-        """Does it; after a lost answer it tries again, or gives up and looks how things are."""
+        """Does it; without an answer it tries again, or gives up and looks how things are."""
         if self.random.random() < 0.5:
             op.key = f"key-{self.unique()}"
         self.ops.append(op)
@@ -162,8 +183,9 @@ class Client(threading.Thread):
     def look(self, task_id: str) -> None:
         while not self.gate.ended:
             answer = self.request("GET", f"/tasks/{task_id}")
-            if answer is None:
+            if answer is None or answer.status == 503:
                 continue
+            assert answer.status in (200, 404), f"{answer.status} {answer.body[:500]!r}"
             if answer.status == 200:
                 self.tasks[task_id] = {**answer.json(), "deleted": False}
             elif task_id in self.tasks:
@@ -216,31 +238,34 @@ class Client(threading.Thread):
         self.ops.append(op)
         # Each answer is waited for, or its server is gone: nothing is under way afterwards.
         connections = [self.race_one(op) for _ in range(RACERS)]
-        for connection in filter(None, connections):
+        for request_id, connection in filter(None, connections):
             try:
                 answer = connection.getresponse()
-                body = answer.read()
-                if answer.status == 200:
-                    op.answers.append(json.loads(body))
+                answer = Response(answer.status, answer.getheaders(), answer.read())
             except (OSError, http.client.HTTPException):
                 self.lost += 1
+                answer = None
             connection.close()
+            self.note(op, request_id, answer)
         self.learn(op)
 
     def race_one(self, op: Op):
-        """Sends the completion on a connection of its own; None when it could not be sent."""
+        """Sends the completion on a connection of its own: its id and the connection; None when it
+        could not be sent."""
         connection = self.connect()
         if connection is None:
             return None
-        op.request_ids.append(self.unique())
-        headers = {"Authorization": f"Bearer {self.user.token}", "X-Request-Id": op.request_ids[-1]}
+        request_id = self.unique()
+        op.request_ids.append(request_id)
+        headers = {"Authorization": f"Bearer {self.user.token}", "X-Request-Id": request_id}
         try:
             connection.request("POST", f"/api/v1/tasks/{op.task_id}/complete", headers=headers)
         except (OSError, http.client.HTTPException):
             connection.close()
             self.lost += 1
+            op.unanswered.append(request_id)
             return None
-        return connection
+        return request_id, connection
 
     def reopen(self, task: dict) -> None:
         op = self.do(Op("reopen", self.user.id, task["id"]), "POST", f"/tasks/{task['id']}/reopen")
@@ -253,13 +278,20 @@ class Client(threading.Thread):
     def restore(self, task: dict) -> None:
         self.do(Op("restore", self.user.id, task["id"]), "POST", f"/tasks/{task['id']}/restore")
 
+    def look_through(self) -> None:
+        answer = self.request("GET", "/tasks?limit=20")
+        if answer is not None:
+            assert answer.status in (200, 503), f"{answer.status} {answer.body[:500]!r}"
+
     def step(self) -> None:
+        if self.random.random() < SERVER_CHANGE:
+            self.disconnect()
         choice = self.random.random()
         task = self.random.choice(list(self.tasks.values())) if self.tasks else None
         if task is None or choice < 0.35:
             self.create()
         elif choice < 0.40:
-            self.request("GET", "/tasks?limit=20")
+            self.look_through()
         elif task["deleted"]:
             self.restore(task)
         elif task["completed"] and choice < 0.6:
@@ -279,12 +311,11 @@ class Client(threading.Thread):
                 self.step()
         except BaseException as problem:  # shown by who waits for the thread
             self.problem = problem
-        if self.connection is not None:
-            self.connection.close()
+        self.disconnect()
 
 
 class Load:
-    """Several clients of a server at once."""
+    """Several clients at once."""
 
     def __init__(self, server: Server, seed: str, users: int = 4, clients: int = 8):
         self.gate = Gate()
@@ -298,8 +329,8 @@ class Load:
         ]
         self.user_ids = {user.id for user in people}
 
-    def begin(self, port: int) -> None:
-        self.gate.open(port)
+    def begin(self) -> None:
+        """When the gate is open."""
         for client in self.clients:
             client.start()
 
@@ -317,4 +348,10 @@ class Load:
 
     @property
     def lost(self) -> int:
+        """How many answers never came."""
         return sum(client.lost for client in self.clients)
+
+    @property
+    def unavailable(self) -> int:
+        """How many answers were "not now"."""
+        return sum(client.unavailable for client in self.clients)

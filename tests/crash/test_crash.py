@@ -1,7 +1,6 @@
 """The server is killed (SIGKILL) at random moments; what it acknowledged is there afterwards."""
 import concurrent.futures
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -11,8 +10,9 @@ import time
 
 import pytest
 
+from crash import contents
+from crash.campaign import SqliteCampaign, start_and_kill
 from crash.checker import check
-from crash.torture import Campaign, start_and_kill
 from harness.server import Server, program
 
 KILLS = 40
@@ -21,22 +21,13 @@ KILLS_IN_OPERATION = 5
 
 
 @pytest.fixture(scope="module")
-def seed():
-    chosen = int(os.environ.get("TODO_CRASH_SEED") or int.from_bytes(os.urandom(4)))
-    print(f"TODO_CRASH_SEED={chosen}")
-    return chosen
-
-
-@pytest.fixture(scope="module")
 def campaign(tmp_path_factory, seed):
     """A server that was killed again and again; it is stopped now."""
-    campaign = Campaign(tmp_path_factory.mktemp("campaign"), str(seed))
-    try:
+    with contextlib.closing(
+        SqliteCampaign(tmp_path_factory.mktemp("campaign"), str(seed))
+    ) as campaign:
         campaign.run(KILLS)
         yield campaign
-    finally:
-        if campaign.server.process is not None:
-            campaign.server.kill()
 
 
 def database(path):
@@ -54,7 +45,7 @@ def test_nothing_is_lost_and_nothing_is_done_twice(campaign):
     assert campaign.load.lost > KILLS / 2, "hardly a kill met anyone"
     kinds = {op.kind for op in campaign.load.ops if op.acknowledged}
     assert kinds == {"create", "update", "complete", "reopen", "delete", "restore"}
-    with database(campaign.server.data / "todo.db") as connection:
+    with database(campaign.path) as connection:
         assert connection.execute("SELECT count(*) FROM notifications").fetchone()[0] > 20
 
 
@@ -128,7 +119,7 @@ TAMPERED = {
 @pytest.fixture(scope="module")
 def chosen(campaign) -> dict:
     """Rows to tamper with."""
-    with database(campaign.server.data / "todo.db") as connection:
+    with database(campaign.path) as connection:
         one = lambda sql: connection.execute(sql + " LIMIT 1").fetchone()
         task = one("SELECT id FROM tasks WHERE version > 2 AND deleted = 0")[0]
         created = {
@@ -188,12 +179,12 @@ def test_the_checker_finds(campaign, chosen, tmp_path, name):
     statements, expected = TAMPERED[name]
     assert campaign.problems == []
     copy = tmp_path / "todo.db"
-    shutil.copy(campaign.server.data / "todo.db", copy)
+    shutil.copy(campaign.path, copy)
     with database(copy) as connection:
         for statement in statements.split(";"):
             used = {key: value for key, value in chosen.items() if f":{key}" in statement}
             assert connection.execute(statement, used).rowcount != 0, statement
-    problems = check(copy, campaign.load.ops, campaign.load.user_ids, 0)
+    problems = check(contents.of_file(copy), campaign.load.ops, campaign.load.user_ids, 0)
     assert any(expected in problem for problem in problems), problems
 
 
