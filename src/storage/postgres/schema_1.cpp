@@ -7,8 +7,9 @@ namespace todo::storage::postgres {
 // user's writes and the recording of them do not wait for each other), the outbox by its id alone.
 //
 // The indexes on tasks: each order of a list begins in one. Where the rest of the order is the
-// ties', rows of one millisecond or title are few and sorted as they come (Incremental Sort), in
-// both directions; priorities have many rows each, so their index holds the ties.
+// ties', rows of one millisecond or title are few and sorted as they come, in both directions;
+// priorities have many rows each, and so may a day on which much is due, or none at all: their
+// indexes hold the ties.
 const char* const schema_1 = R"sql(
 CREATE TABLE schema_info (
   version integer NOT NULL,
@@ -107,7 +108,8 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_by_created ON tasks (user_id, deleted, created_at DESC, priority_rank, id DESC);
 CREATE INDEX tasks_by_updated ON tasks (user_id, deleted, updated_at);
-CREATE INDEX tasks_by_due ON tasks (user_id, deleted, due_at) INCLUDE (completed_at);
+CREATE INDEX tasks_by_due ON tasks
+  (user_id, deleted, due_at, priority_rank, created_at DESC, id DESC) INCLUDE (completed_at);
 CREATE INDEX tasks_by_priority ON tasks (user_id, deleted, priority_rank, created_at DESC, id DESC);
 CREATE INDEX tasks_by_title ON tasks (user_id, deleted, left(title_folded, 128));
 CREATE INDEX tasks_by_category ON tasks (user_id, category, created_at DESC, priority_rank, id DESC)

@@ -110,6 +110,10 @@ std::string select_tasks(Values& values, const Uuid& user_id, const TaskFilter& 
 struct Part {
   std::string condition;  // empty: none
   std::string order;
+  // What of the order an index has, where the ties are not in it: the page is read in that order,
+  // with all that is alike at its end, and sorted then. Asked to sort by all of the order, the
+  // server would think nothing of sorting all tasks: for it, most users have few.
+  std::string index_order;
 };
 
 // The last task of the page before, as parameters.
@@ -120,6 +124,7 @@ struct After {
   std::string id;
 };
 
+constexpr const char* sort_title = "left(title_folded, 128)";
 constexpr const char* newest_first = "created_at DESC, id DESC";
 constexpr const char* ties = "priority_rank, created_at DESC, id DESC";
 
@@ -130,11 +135,13 @@ std::string behind_in_rank(const After& after) {
 }
 
 // By a member that few rows have alike. The range tells an index where to begin; the rest passes
-// over those of them that were on the page before.
-Part part_by(std::string_view key, bool descending, std::string_view other_keys,
+// over those of them that were on the page before. `in_index`: the ties are there too.
+Part part_by(std::string_view key, bool descending, std::string_view other_keys, bool in_index,
              const std::optional<After>& after) {
   Part part;
-  part.order = fmt::format("{} {}, {}", key, descending ? "DESC" : "ASC", other_keys);
+  const std::string key_order = fmt::format("{} {}", key, descending ? "DESC" : "ASC");
+  part.order = fmt::format("{}, {}", key_order, other_keys);
+  if (!in_index) part.index_order = key_order;
   if (!after) return part;
   const char* beyond = descending ? "<" : ">";
   const std::string alike_and_behind =
@@ -145,12 +152,10 @@ Part part_by(std::string_view key, bool descending, std::string_view other_keys,
   return part;
 }
 
-// Urgent first, unset last; `only`: a condition for all of it.
-std::vector<Part> parts_urgent_first(const std::string& only, const std::optional<After>& after) {
-  if (!after) return {{only, ties}};
-  const std::string both = only.empty() ? "" : only + " AND ";
-  return {{both + behind_in_rank(*after), newest_first},
-          {both + "priority_rank > " + after->rank, ties}};
+// Urgent first, unset last.
+std::vector<Part> parts_urgent_first(const std::optional<After>& after) {
+  if (!after) return {{{}, ties, {}}};
+  return {{behind_in_rank(*after), newest_first, {}}, {"priority_rank > " + after->rank, ties, {}}};
 }
 
 // Low first, and unset last all the same.
@@ -160,21 +165,28 @@ std::vector<Part> parts_urgent_last(const TaskQuery& query, const std::optional<
   auto rank = ranks.begin();
   if (after) {
     rank = std::ranges::find(ranks, query.after->priority_rank);
-    parts.push_back({behind_in_rank(*after), newest_first});
+    parts.push_back({behind_in_rank(*after), newest_first, {}});
     if (rank != ranks.end()) ++rank;
   }
   for (; rank != ranks.end(); ++rank)
-    parts.push_back({fmt::format("priority_rank = {}", *rank), newest_first});
+    parts.push_back({fmt::format("priority_rank = {}", *rank), newest_first, {}});
   return parts;
 }
 
 std::vector<Part> parts_by_due_date(const TaskQuery& query, const std::optional<After>& after) {
-  // Without a due date comes last in both directions.
+  // Without a due date comes last in both directions. (To name it in their order tells the server
+  // that the index has it.)
   const std::string none = "due_at IS NULL";
-  if (after && !query.after->instant_ms) return parts_urgent_first(none, after);
-  Part due = part_by("due_at", query.descending, ties, after);
+  std::vector<Part> parts;
+  if (after && !query.after->instant_ms) {
+    parts = parts_urgent_first(after);
+    for (Part& part : parts)
+      part = {none + " AND " + part.condition, "due_at, " + part.order, part.index_order};
+    return parts;
+  }
+  Part due = part_by("due_at", query.descending, ties, !query.descending, after);
   if (!after) due.condition = "due_at IS NOT NULL";
-  return {std::move(due), {none, ties}};
+  return {std::move(due), {none, fmt::format("due_at, {}", ties), {}}};
 }
 
 std::vector<Part> parts_of(const TaskQuery& query, Values& values) {
@@ -191,18 +203,31 @@ std::vector<Part> parts_of(const TaskQuery& query, Values& values) {
   }
   switch (query.sort) {
     case TaskSort::created_at:
-      return {part_by("created_at", query.descending, "priority_rank, id DESC", after)};
+      return {part_by("created_at", query.descending, "priority_rank, id DESC", query.descending,
+                      after)};
     case TaskSort::updated_at:
-      return {part_by("updated_at", query.descending, ties, after)};
+      return {part_by("updated_at", query.descending, ties, false, after)};
     case TaskSort::due_date:
       return parts_by_due_date(query, after);
     case TaskSort::priority:
-      return query.descending ? parts_urgent_first({}, after) : parts_urgent_last(query, after);
+      return query.descending ? parts_urgent_first(after) : parts_urgent_last(query, after);
     case TaskSort::title:
       static_assert(sort_title_code_points == 128);
-      return {part_by("left(title_folded, 128)", query.descending, ties, after)};
+      return {part_by(sort_title, query.descending, ties, false, after)};
   }
   return {};
+}
+
+// What a part's page is taken from.
+void append_source(std::string& sql, const Part& part, const std::string& where, int limit) {
+  const bool sorted_later = !part.index_order.empty();
+  if (sorted_later) sql += "(SELECT " TODO_ANSWERED_COLUMNS ", title_folded FROM ";
+  sql += "tasks WHERE " + where;
+  if (!part.condition.empty()) sql += " AND " + part.condition;
+  if (sorted_later) {
+    fmt::format_to(std::back_inserter(sql), " ORDER BY {} FETCH FIRST {} ROWS WITH TIES) AS page",
+                   part.index_order, limit);
+  }
 }
 
 }  // namespace
@@ -217,9 +242,8 @@ void Transaction::list_tasks(const TaskQuery& query, const TakeTask& take) {
   std::string sql;
   for (const Part& part : parts) {
     if (!sql.empty()) sql += " UNION ALL ";
-    fmt::format_to(std::back_inserter(sql), "(SELECT " TODO_ANSWERED_COLUMNS "FROM tasks WHERE {}",
-                   where);
-    if (!part.condition.empty()) sql += " AND " + part.condition;
+    sql += "(SELECT " TODO_ANSWERED_COLUMNS "FROM ";
+    append_source(sql, part, where, query.limit);
     sql += " ORDER BY " + part.order + limit + ")";
   }
   if (parts.size() > 1) sql += limit;
