@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useRef, useState } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react';
 import { Field } from '@/components/parts';
 import { ApiError } from '@/lib/api/client';
 import { Link } from '@/lib/router';
@@ -89,8 +89,15 @@ export function SignInForm({ email: known }: { email?: string }) {
 }
 
 function Page({ title, children }: { title: string; children: ReactNode }) {
+  const page = useRef<HTMLElement>(null);
+  useEffect(() => {
+    page.current?.querySelector('input')?.focus();
+  }, []);
   return (
-    <main className="mx-auto flex min-h-dvh w-full max-w-96 flex-col justify-center px-4 py-12">
+    <main
+      ref={page}
+      className="mx-auto flex min-h-dvh w-full max-w-96 flex-col justify-center px-4 py-12"
+    >
       <img src="/icon.svg" alt="" width="40" height="40" className="mb-6" />
       <h1 className="mb-6 text-xl">{title}</h1>
       {children}

@@ -105,7 +105,7 @@ export function QuickAdd({ defaults, autoFocus = false, onOpen }: Props) {
           aria-hidden="true"
           className="quick-text pointer-events-none absolute inset-0 overflow-hidden text-transparent"
         >
-          <Marked text={typed.text} parts={current?.parts ?? []} />
+          <Marked text={typed.text} parts={current === null ? [] : markedParts(current)} />
         </div>
         <input
           ref={field}
@@ -166,6 +166,16 @@ export function QuickAdd({ defaults, autoFocus = false, onOpen }: Props) {
       )}
     </div>
   );
+}
+
+/** What is recognised, and the rule that is not: that one is underlined. */
+function markedParts({ parts, answer, typed }: Parsed): readonly Part[] {
+  const unknown = typed.text.match(/\bevery\b.*$/i);
+  if (unknown?.index === undefined || !answer.hints.includes('recurrence_unsupported'))
+    return parts;
+  const start = unknown.index;
+  const end = Math.min(typed.text.length, ...parts.map((p) => p.start).filter((at) => at > start));
+  return [...parts, { kind: 'unsupported', start, end }];
 }
 
 function Marked({ text, parts }: { text: string; parts: readonly Part[] }) {

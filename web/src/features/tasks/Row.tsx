@@ -55,12 +55,12 @@ export const Row = memo(function Row(props: RowProps) {
           <Icon name="check" size={14} />
         </span>
       </button>
-      <div className="flex min-w-0 flex-1 touch-pan-y flex-col justify-center self-stretch md:flex-row md:items-center md:gap-3">
+      <div className="row-main flex min-w-0 flex-1 touch-pan-y flex-col justify-center self-stretch @2xl:flex-row @2xl:items-center @2xl:gap-3">
         <button
           type="button"
           data-action="open"
           tabIndex={-1}
-          className={`min-w-0 truncate rounded-sm text-start md:mr-auto ${checked ? 'text-muted line-through' : ''}`}
+          className={`min-w-0 truncate rounded-sm text-start @2xl:mr-auto ${checked ? 'text-muted line-through' : ''}`}
         >
           {task.title}
           {selected && <span className="sr-only">, selected</span>}
@@ -110,12 +110,12 @@ function Meta({ task, at, timeZone }: RowProps) {
     return null;
   }
   return (
-    <span className="flex min-w-0 items-center gap-3 overflow-hidden whitespace-nowrap text-xs md:max-w-1/2 md:flex-none">
+    <span className="flex min-w-0 items-center gap-3 overflow-hidden whitespace-nowrap text-xs @2xl:max-w-3/5 @2xl:flex-none">
       {due !== null && (
         <time
           dateTime={task.due_on ?? task.due_date ?? ''}
           title={fullWords(task, timeZone)}
-          className={`order-first flex-none md:order-last ${tones[due.tone]}`}
+          className={`order-first flex-none @2xl:order-last ${tones[due.tone]}`}
         >
           {due.words}
         </time>

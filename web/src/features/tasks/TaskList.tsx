@@ -212,7 +212,7 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         ref={list}
         role="list"
         aria-label={title}
-        className="relative"
+        className="@container relative"
         style={{ height: items.length * rowPx }}
         onClick={press}
         onKeyDown={(event) => {
