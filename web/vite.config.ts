@@ -17,7 +17,10 @@ export default defineConfig({
   server: {
     host: '127.0.0.1',
     // The Host header stays as the browser sent it: the backend compares it with the Origin.
-    proxy: { '/api': { target: backend, changeOrigin: false, ws: true } },
+    proxy: {
+      '/api': { target: backend, changeOrigin: false, ws: true },
+      '/healthz': backend,
+    },
   },
   build: {
     // What knows light-dark(), the dialog element and `inert`: nothing is rewritten for older ones.
