@@ -20,6 +20,7 @@ CHECK_EVERY = 10
 LIFE_SECONDS = (0.02, 0.9)  # of a server, from ready to killed
 START_LIFE_SECONDS = (0.0, 0.06)  # of one that is killed while it starts
 POSTGRES_START_LIFE_SECONDS = (0.0, 0.2)
+DISTURBED = 0.3  # how many lives sessions end in
 AGAIN = 0.3  # how often one is killed again while it starts
 SETTLE_SECONDS = 30
 
@@ -84,8 +85,7 @@ class Campaign:
         self.load.begin()
         told = 0
         while self.kills < kills and not self.problems:
-            # The moment of the kill; nothing is waited for.
-            time.sleep(self.random.uniform(*LIFE_SECONDS))
+            self.live(self.random.uniform(*LIFE_SECONDS))
             self.kill_once(kills)
             if self.kills >= min(kills, told + CHECK_EVERY):
                 told = self.kills
@@ -98,6 +98,9 @@ class Campaign:
 
     def open(self, number: int) -> None:
         self.load.gate.open(number, self.servers[number].port)
+
+    def live(self, seconds: float) -> None:
+        time.sleep(seconds)  # the moment of the kill: nothing is waited for
 
     def kill_servers(self, numbers: list) -> None:
         """Takes their last words; their clients learn of it by themselves."""
@@ -203,6 +206,19 @@ class PostgresCampaign(Campaign):
         super().__init__(servers, seed)
         self.killed = []  # whom, in this order
         self.deck = []
+
+    def live(self, seconds: float) -> None:
+        """Sometimes PostgreSQL ends some sessions meanwhile, in good order, as in a failover."""
+        until = self.random.uniform(0, seconds) if self.random.random() < DISTURBED else 0
+        if until:
+            time.sleep(until)
+            share = self.random.uniform(0, 1)
+            self.cluster.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND random() < %s",
+                (self.database.name, share),
+            )
+        time.sleep(seconds - until)
 
     def kill_once(self, _kills: int) -> None:
         """Those killed while they start are not counted."""

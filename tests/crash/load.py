@@ -135,7 +135,7 @@ class Client(threading.Thread):
         return answer
 
     def attempt(self, op: Op, method: str, path: str, body) -> bool:
-        """One attempt at `op`; whether it was answered, whatever the answer says, but for "later"."""
+        """One attempt at `op`; whether it was answered, with anything but "not now"."""
         request_id = self.unique()
         op.request_ids.append(request_id)
         headers = {"X-Request-Id": request_id}

@@ -1,5 +1,5 @@
-"""Servers on PostgreSQL are killed at random moments, one, some or all of them, and PostgreSQL itself;
-what they acknowledged is there afterwards."""
+"""Servers on PostgreSQL are killed at random moments, one, some or all of them, and PostgreSQL
+itself; what they acknowledged is there afterwards."""
 import concurrent.futures
 import contextlib
 import random
@@ -20,7 +20,7 @@ KILLS = 16  # of each campaign
 # How many servers, and whether they wake each other or only poll.
 CAMPAIGNS = {"one": (1, False), "three": (3, True)}
 TASKS = 600  # enough that an archive takes some time to be killed in
-KILLS_IN_OPERATION = 5
+KILLS_IN_OPERATION = 3
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,8 @@ def restarter(cluster, moments):
 def test_killed_while_it_migrates_it_migrates_the_next_time(cluster, tmp_path, seed, victim):
     moments = random.Random(seed)
     kill = restarter(cluster, moments) if victim == "postgres" else None
-    took = seconds_for(Server(tmp_path / "whole", store=PostgresStore(cluster.new_database())), "migrate")
+    whole = Server(tmp_path / "whole", store=PostgresStore(cluster.new_database()))
+    took = seconds_for(whole, "migrate")
     for number in range(KILLS_IN_OPERATION):
         store = PostgresStore(cluster.new_database())
         server = Server(tmp_path / str(number), store=store)

@@ -1,5 +1,6 @@
-"""Somebody else's session on PostgreSQL takes the locks of the program in another order: the deadlock
-is real, and PostgreSQL ends the program's transaction. It runs again, within bounds, and is counted.
+"""Somebody else's session on PostgreSQL takes the locks of the program in another order: the
+deadlock is real, and PostgreSQL ends the program's transaction. It runs again, within bounds, and is
+counted.
 
 (Serialization failures cannot be had so: whatever writes is READ COMMITTED.)"""
 import concurrent.futures

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""torture.py [--postgres] N [--seed S] [--keep]: kills servers N times under load; nothing may be lost.
+"""torture.py [--postgres] N [--seed S] [--keep]: kills servers N times; nothing may be lost.
 
 The server is killed (SIGKILL) at random moments while clients work with it, sometimes again while
 it starts, and then serves the same data again. With --postgres there are one or three servers on a
