@@ -2,6 +2,7 @@ import { type QueryFunctionContext, useInfiniteQuery } from '@tanstack/react-que
 import { answer, api } from './api/client';
 import type { Task } from './api/types';
 import { insertInto, listKey, queryClient, type TaskPage } from './cache';
+import { outbox } from './outbox';
 import { pendingNew, withPending } from './sync';
 import { belongs, type View, viewQuery } from './views';
 
@@ -61,6 +62,7 @@ async function fetchPage(view: View, cursor: string | null, signal: AbortSignal)
 
 /** The server's page with what the outbox is still to do to it. */
 function settle(page: TaskPage, view: View, first: boolean): TaskPage {
+  if (outbox.get().length === 0) return page;
   const tasks = page.tasks.flatMap((task) => {
     const pending = withPending(task);
     if (pending === task) return [task];
@@ -85,6 +87,8 @@ export function listOptions(view: View) {
     // Changes come by themselves; a list that comes back on the screen is asked for once more,
     // which costs a 304 where nothing has changed.
     staleTime: Number.POSITIVE_INFINITY,
+    // Each change would compare every member of every task; what is the same keeps its identity here.
+    structuralSharing: false,
     refetchOnMount: 'always' as const,
   };
 }

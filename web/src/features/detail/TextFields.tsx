@@ -5,6 +5,9 @@ import { ConflictBar } from './ConflictBar';
 import { linksIn } from './links';
 import { useTextField } from './useTextField';
 
+/** Where the style sheet can say that a field is as high as its text, nothing is measured. */
+const growsByItself = CSS.supports('field-sizing', 'content');
+
 const titleMax = 200;
 const descriptionMax = 2_000;
 
@@ -16,7 +19,7 @@ export function TitleField({ task }: { task: Task }) {
   // As high as its lines, so that a long title is read whole.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the text decides the height.
   useLayoutEffect(() => {
-    if (box.current === null) return;
+    if (box.current === null || growsByItself) return;
     box.current.style.height = 'auto';
     box.current.style.height = `${box.current.scrollHeight + 2}px`;
   }, [field.value]);
@@ -31,7 +34,7 @@ export function TitleField({ task }: { task: Task }) {
             {...props}
             ref={box}
             rows={1}
-            className="field resize-none text-lg"
+            className="field field-sizing-content resize-none text-lg"
             value={field.value}
             onChange={(event) => field.type(event.target.value.replace(/\n/g, ' '))}
             onBlur={field.save}
