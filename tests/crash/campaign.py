@@ -9,10 +9,13 @@ import signal
 import subprocess
 import time
 
+import psycopg2
+
 from crash import contents
 from crash.checker import check
 from crash.load import Load
-from harness.postgres import binaries
+from harness.pgbouncer import PgBouncer
+from harness.postgres import binaries, execute
 from harness.server import Server, eventually, migrated, program
 from harness.store import PostgresStore
 
@@ -31,12 +34,16 @@ VICTIMS_OF_SEVERAL = (
 )
 # A session's end by SIGKILL makes PostgreSQL end all others and recover.
 WAYS_TO_KILL_POSTGRES = ("stop_immediate", "kill", "session")
+WAYS_WITH_POOLER = (*WAYS_TO_KILL_POSTGRES, "pooler", "pooler")
+POOL_SIZE = 4
 # Recovery syncs the whole file system at once, where file by file takes seconds.
 CLUSTER_SETTINGS = {"recovery_init_sync_method": "syncfs"}
 # What a server may complain of when its database was killed.
 OUTAGES = ("the database cannot be reached", "reminders wait")
 # What PostgreSQL logs at each start and recovery.
 READY = "database system is ready to accept connections"
+# What it logs where sessions are shared, until the program has found out.
+SHARED = "prepared statement"
 
 
 def start_and_kill(server: Server, seconds: float) -> None:
@@ -190,19 +197,32 @@ class SqliteCampaign(Campaign):
 
 
 class PostgresCampaign(Campaign):
-    """Several servers, or one, on a database of a durable cluster, which is killed too."""
+    """Several servers, or one, on a database of a durable cluster, which is killed too; and so is
+    the pooler, where they are `pooled`."""
 
-    def __init__(self, cluster, folder: pathlib.Path, seed: str, processes: int, listening: bool):
+    def __init__(
+        self,
+        cluster,
+        folder: pathlib.Path,
+        seed: str,
+        processes: int,
+        listening: bool,
+        pooled: bool = False,
+    ):
         self.cluster = cluster
         self.database = migrated(cluster, folder / "migration")
         self.lines_before = len(self.cluster_log().splitlines())
+        self.pooler = PgBouncer(cluster.port, pool_size=POOL_SIZE) if pooled else None
         store = PostgresStore(self.database)
+        if pooled:
+            store = store.by(self.pooler.url(self.database.url))
         settings = {"DATABASE_DIRECT_URL": self.database.url} if listening else {}
         servers = [
             Server(folder / f"server{number}", store=store, **settings)
             for number in range(processes)
         ]
-        self.what = f"PostgreSQL, servers: {processes}, {'listening' if listening else 'polling'}"
+        how = ("listening" if listening else "polling", *(["pooled"] if pooled else []))
+        self.what = f"PostgreSQL, servers: {processes}, {', '.join(how)}"
         super().__init__(servers, seed)
         self.killed = []  # whom, in this order
         self.deck = []
@@ -239,11 +259,28 @@ class PostgresCampaign(Campaign):
             self.start_servers(numbers, len(numbers), POSTGRES_START_LIFE_SECONDS)
 
     def kill_postgres(self) -> None:
-        way = self.random.choice(WAYS_TO_KILL_POSTGRES)
-        if way == "session" and self.kill_session():
-            return
-        getattr(self.cluster, "kill" if way == "kill" else "stop_immediate")()
-        self.cluster.start()
+        way = self.random.choice(WAYS_WITH_POOLER if self.pooler else WAYS_TO_KILL_POSTGRES)
+        if way == "pooler":
+            self.pooler.process.kill()
+            self.pooler.process.wait()
+            self.pooler.start()
+        elif way != "session" or not self.kill_session():
+            getattr(self.cluster, "kill" if way == "kill" else "stop_immediate")()
+            self.cluster.start()
+        if self.pooler:
+            eventually(self.is_let_in, SETTLE_SECONDS)
+
+    def is_let_in(self) -> bool:
+        """A pooler that could not log in lets nobody try for a while."""
+        try:
+            return bool(execute(self.pooler.url(self.database.url), "SELECT 1"))
+        except psycopg2.OperationalError:
+            return False
+
+    def close(self) -> None:
+        super().close()
+        if self.pooler:
+            self.pooler.close()
 
     def kill_session(self) -> bool:
         """Whether there was one."""
@@ -266,7 +303,8 @@ class PostgresCampaign(Campaign):
     def finish(self) -> list:
         super().finish()
         said = self.cluster_log().splitlines()[self.lines_before :]
-        self.problems += [line for line in said if " ERROR: " in line]
+        errors = [line for line in said if " ERROR: " in line]
+        self.problems += [line for line in errors if not (self.pooler and SHARED in line)]
         return self.problems
 
     def excuses(self, message: str) -> bool:

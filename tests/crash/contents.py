@@ -5,6 +5,11 @@ import datetime
 import sqlite3
 import uuid
 
+import psycopg2
+import psycopg2.extras
+
+psycopg2.extras.register_uuid()
+
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 TABLES_TO_BE_EMPTY = ("outbox", "dead_letters", "promised_occurrences")
 
@@ -74,11 +79,6 @@ def of_file(path) -> Contents:
 
 def of_postgres(url: str, tampering: str | None = None) -> Contents:
     """With a statement run before and taken back afterwards, which must change something."""
-    # Here, because SQLite's tests need no client.
-    import psycopg2
-    import psycopg2.extras
-
-    psycopg2.extras.register_uuid()
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ")
         with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:

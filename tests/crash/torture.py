@@ -3,7 +3,7 @@
 
 The server is killed (SIGKILL) at random moments while clients work with it, sometimes again while
 it starts, and then serves the same data again. With --postgres there are one or three servers on a
-database, and any of them is killed, or all, or PostgreSQL. What must hold afterwards is in
+database, sometimes behind a pooler, and any of them is killed, or all, or PostgreSQL. What must hold afterwards is in
 checker.py. Without --seed one is chosen and printed; the same seed asks for the same things and
 waits as long before each kill.
 """
@@ -31,7 +31,8 @@ def new_campaign(cluster, folder: pathlib.Path, seed: str):
         return SqliteCampaign(folder, seed)
     chosen = random.Random(seed)
     processes, listening = chosen.choice((1, 3)), chosen.random() < 0.5
-    return PostgresCampaign(cluster, folder, seed, processes, listening)
+    pooled = chosen.random() < 0.25
+    return PostgresCampaign(cluster, folder, seed, processes, listening, pooled)
 
 
 def torture(options: argparse.Namespace, seed: int, cluster) -> int:

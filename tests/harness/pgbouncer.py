@@ -14,7 +14,8 @@ START_SECONDS = 20
 STOP_SECONDS = 20
 POLL_SECONDS = 0.005
 
-# Nothing is taken on faith: a start-up parameter that it does not know is an error here.
+# Nothing is taken on faith: a start-up parameter that it does not know is an error here. Where it
+# could not log in to PostgreSQL, it lets nobody try for `server_login_retry` seconds.
 CONFIGURATION = """\
 [databases]
 * = host=127.0.0.1 port={target_port}
@@ -28,6 +29,7 @@ auth_file = {folder}/users
 pool_mode = {pool_mode}
 default_pool_size = {pool_size}
 max_client_conn = 500
+server_login_retry = 0.1
 logfile = {folder}/log
 """
 
