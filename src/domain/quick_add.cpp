@@ -333,7 +333,8 @@ class Parser {
       const auto found = longest_beginning_at(first_);
       if (!found) return;
       const Phrase& phrase = found->phrase;
-      const bool may_be_here = first_ == 0 ? phrase.may_begin_a_text : !phrase.is_an_adjective;
+      // Rules are not read there: "every day" and "weekly" say of what follows what kind it is.
+      const bool may_be_here = first_ == 0 ? phrase.may_begin_a_text : !phrase.rule;
       if (!may_be_here || phrase.unsupported || phrase.ambiguous || !said().takes(phrase)) return;
       found_.push_back(*found);
       first_ = found->end;

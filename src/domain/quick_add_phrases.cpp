@@ -78,7 +78,7 @@ constexpr Table<Unit, 16> unit_names{{{"min", Unit::minute},
                                       {"year", Unit::year},
                                       {"years", Unit::year}}};
 
-constexpr Table<RecurrenceRule, 4> adjectives{{{"daily", RecurrenceRule::daily},
+constexpr Table<RecurrenceRule, 4> rule_words{{{"daily", RecurrenceRule::daily},
                                                {"weekly", RecurrenceRule::weekly},
                                                {"monthly", RecurrenceRule::monthly},
                                                {"yearly", RecurrenceRule::yearly}}};
@@ -235,7 +235,7 @@ class Reader {
   std::optional<Phrase> read_led() {
     // Commas stand between the parts of dates and lists only: those readers know their places.
     if (auto found = read_month_day()) return found;
-    if (auto found = read_every()) return found;
+    if (words_[0].is("every") || words_[0].is("every!")) return read_every();
     for (const Word& word : words_.first(words_.size() - 1)) {
       if (word.comma) return std::nullopt;
     }
@@ -243,7 +243,7 @@ class Reader {
     if (auto found = read_distance()) return found;
     if (auto found = read_time()) return found;
     if (auto found = read_part()) return found;
-    return read_adjective();
+    return read_rule_word();
   }
 
   const std::string& key(std::size_t index) const { return words_[index].key; }
@@ -452,19 +452,18 @@ class Reader {
     return phrase.part ? std::optional(phrase) : std::nullopt;
   }
 
-  std::optional<Phrase> read_adjective() const {
-    const auto rule = size() == 1 ? find_in(adjectives, key(0)) : std::nullopt;
+  std::optional<Phrase> read_rule_word() const {
+    const auto rule = size() == 1 ? find_in(rule_words, key(0)) : std::nullopt;
     if (!rule) return std::nullopt;
     Phrase phrase;
     phrase.rule = rule_of(*rule);
-    phrase.is_an_adjective = true;
     return phrase;
   }
 
   // --- every … ---
 
   std::optional<Phrase> read_every() {
-    if (size() < 2 || (!words_[0].is("every") && !words_[0].is("every!"))) return std::nullopt;
+    if (size() < 2) return std::nullopt;
     const bool from_completion = words_[0].key == "every!";
     drop_first();
     auto found = read_rule();

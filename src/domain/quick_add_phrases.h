@@ -54,7 +54,6 @@ struct Phrase {
   bool unsupported = false;       // a rule, but none that tasks can have
   bool ambiguous = false;         // perhaps a date
   bool may_begin_a_text = false;  // read at the start of a text too
-  bool is_an_adjective = false;   // "daily": before other words it says what kind they are
 
   bool says_date() const { return date || instant; }
   bool says_time() const { return clock || instant; }

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -75,8 +76,51 @@ TEST(QuickAddTest, texts_are_read_as_the_vectors_say) {
     const TimeZone here = zone(text_or(vector, "zone", vectors.at("zone").as_string()));
     const std::string now = text_or(vector, "now", vectors.at("now").as_string());
     const Instant at = here.to_instant(parse_local(now).value());
-    EXPECT_EQ(out_of(quick_add::parse(in, at, here), here), vector.at("out").as_object());
+    const json::object out = out_of(quick_add::parse(in, at, here), here);
+    EXPECT_EQ(out, vector.at("out").as_object()) << json::serialize(out);
   }
+}
+
+// --- spans ---
+
+// "kind:part" of an ASCII text.
+std::vector<std::string> parts(std::string_view text) {
+  const TimeZone here = zone("UTC");
+  const Instant now = here.to_instant(parse_local("2026-11-23T10:00:00").value());
+  std::vector<std::string> parts;
+  for (const auto& span : quick_add::parse(text, now, here).spans) {
+    parts.push_back(std::string(to_string(span.kind)) + ":" +
+                    std::string(text.substr(span.start, span.end - span.start)));
+  }
+  return parts;
+}
+
+using Parts = std::vector<std::string>;
+
+TEST(QuickAddTest, a_span_is_the_part_with_the_word_that_leads_it) {
+  EXPECT_EQ(parts("submit due by friday, at 5 !high #home"),
+            (Parts{"date:due by friday,", "time:at 5", "priority:!high", "category:#home"}));
+  EXPECT_EQ(parts("on friday 9am call mom"), (Parts{"date:on friday", "time:9am"}));
+  EXPECT_EQ(parts("bins every mon, thu at 9"), (Parts{"recurrence:every mon, thu", "time:at 9"}));
+}
+
+TEST(QuickAddTest, a_part_that_says_date_and_time_is_one_span) {
+  EXPECT_EQ(parts("call tonight"), (Parts{"date_time:tonight"}));
+  EXPECT_EQ(parts("call in 45 min"), (Parts{"date_time:in 45 min"}));
+  EXPECT_EQ(parts("call 2026-12-01T09:30"), (Parts{"date_time:2026-12-01T09:30"}));
+  EXPECT_EQ(parts("plants every morning"), (Parts{"recurrence:every morning"}));
+}
+
+TEST(QuickAddTest, a_part_with_a_mark_in_it_has_two_spans) {
+  EXPECT_EQ(parts("pay in #home 3 days"), (Parts{"date:in", "category:#home", "date:3 days"}));
+}
+
+TEST(QuickAddTest, a_rule_that_tasks_cannot_have_is_a_span_and_words) {
+  EXPECT_EQ(parts("poll every 2 hours"), (Parts{"recurrence_unsupported:every 2 hours"}));
+}
+
+TEST(QuickAddTest, words_have_no_spans) {
+  EXPECT_EQ(parts("read \"tomorrow\" \\friday #1 !x 12/4"), Parts{});
 }
 
 }  // namespace
