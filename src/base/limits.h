@@ -19,6 +19,7 @@ inline constexpr std::size_t token_name_max = 100;
 inline constexpr std::size_t notification_title_max = 100;
 inline constexpr std::size_t notification_message_max = 500;
 inline constexpr std::size_t search_text_max = 200;
+inline constexpr std::size_t quick_add_text_max = 2'000;
 inline constexpr std::size_t idempotency_key_bytes_max = 255;
 inline constexpr std::size_t request_id_bytes_max = 128;
 inline constexpr std::size_t cursor_bytes_max = 2'048;

@@ -131,6 +131,13 @@ void read_due(Task& task, const boost::json::object& object, const boost::json::
 
 }  // namespace
 
+void write_recurrence(JsonWriter& json, const Recurrence& recurrence) {
+  json.member("recurrence_rule", to_string(recurrence.rule));
+  json.member("recurrence_interval", recurrence.interval).key("recurrence_weekdays");
+  write_weekdays(json, recurrence.weekdays);
+  json.member("recurrence_from", to_string(recurrence.from));
+}
+
 void write_task(JsonWriter& json, const Task& task) {
   json.begin_object()
       .member("id", task.id)
@@ -141,12 +148,10 @@ void write_task(JsonWriter& json, const Task& task) {
       .member("completed_at", task.completed_at);
   json.member("due_date", due_date(task)).member("due_on", due_on_date(task)).key("priority");
   write_priority(json, task.priority);
-  json.member("category", task.category).member("recurrence_rule", to_string(task.recurrence.rule));
-  json.member("recurrence_interval", task.recurrence.interval).key("recurrence_weekdays");
-  write_weekdays(json, task.recurrence.weekdays);
-  json.member("recurrence_from", to_string(task.recurrence.from))
-      .member("parent_task_id", task.parent_task_id);
-  json.member("series_id", task.series_id)
+  json.member("category", task.category);
+  write_recurrence(json, task.recurrence);
+  json.member("parent_task_id", task.parent_task_id)
+      .member("series_id", task.series_id)
       .member("occurrence", task.occurrence)
       .member("version", task.version);
   json.member("created_at", task.created_at).member("updated_at", task.updated_at).end_object();

@@ -11,6 +11,8 @@ namespace todo {
 // The task as the API answers it, every member always there (docs/api/openapi.yaml, Task).
 void write_task(JsonWriter& json, const Task& task);
 std::string task_json(const Task& task);
+// Its members `recurrence_…`, into an object that is open.
+void write_recurrence(JsonWriter& json, const Recurrence& recurrence);
 
 // Only the members that differ, as {"before":…,"after":…} are kept in the audit trail: two JSON
 // objects with the same members. `version` and `updated_at` are left out: they change always.

@@ -41,6 +41,7 @@ struct Api::Impl {
     add_account_routes(routes);
     add_token_routes(routes);
     add_task_routes(routes);
+    add_quick_add_routes(routes);
     add_notification_routes(routes);
     add_audit_routes(routes);
     add_export_routes(routes);

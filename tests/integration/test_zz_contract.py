@@ -150,6 +150,7 @@ def test_every_object_is_closed_and_its_members_are_always_there():
         "PreferencesChange",
         "NewApiToken",
         "NewTask",
+        "QuickAdd",
         "TaskChange",
         "TaskReplacement",
     }
@@ -222,6 +223,8 @@ def test_every_operation_succeeds(server, each):
     if each.parameter("If-None-Match"):
         known = {"If-None-Match": answer.header("ETag")}
         call(user, each, object_id, headers=known).expect(304)
+    if each.parameter("dry_run"):
+        call(user, each, body=good_body(user, each), query="?dry_run=true").expect(200)
 
 
 def test_every_operation_refuses_what_it_cannot_take(server, user):

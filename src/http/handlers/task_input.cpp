@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "base/time_text.h"
+#include "domain/task_json.h"
 #include "http/body.h"
 
 namespace todo::http {
@@ -130,6 +131,12 @@ service::IfMatch parse_if_match(const net::Request& request) {
 }
 
 std::string task_etag(const Task& task) { return "\"" + std::to_string(task.version) + "\""; }
+
+net::Response render_created_task(const Exchange&, const Task& task) {
+  return json_response(201, task_json(task))
+      .with("ETag", task_etag(task))
+      .with("Location", "/api/v1/tasks/" + task.id.to_string());
+}
 
 bool none_match_names(std::string_view header, std::string_view etag) {
   const auto bare = [](std::string_view tag) {

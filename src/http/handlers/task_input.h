@@ -18,6 +18,8 @@ Result<service::TaskInput> parse_task_input(const net::Request& request, TaskBod
 // If-Match (RFC 9110, section 13.1.1): `*`, or a list of entity tags. Weak tags never match.
 service::IfMatch parse_if_match(const net::Request& request);
 std::string task_etag(const Task& task);
+// The answer to whoever made a task.
+net::Response render_created_task(const Exchange& exchange, const Task& task);
 // Whether an If-None-Match names `etag`, or is `*`: the weak comparison (RFC 9110,
 // section 8.8.3.2).
 bool none_match_names(std::string_view header, std::string_view etag);

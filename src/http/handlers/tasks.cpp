@@ -58,12 +58,6 @@ Result<Task> apply_create(storage::Tx& tx, const Exchange& exchange,
   return service::create_task(tx, exchange.call(), input);
 }
 
-net::Response render_created(const Exchange&, const Task& task) {
-  return json_response(201, task_json(task))
-      .with("ETag", task_etag(task))
-      .with("Location", "/api/v1/tasks/" + task.id.to_string());
-}
-
 // --- update ---
 
 struct Update {
@@ -250,7 +244,7 @@ void add_task_routes(std::vector<Route>& routes) {
   const std::string_view one = "/api/v1/tasks/{id}";
   routes.push_back({get, "/api/v1/tasks", Access::read, list_tasks_route()});
   routes.push_back({post, "/api/v1/tasks", Access::write,
-                    write_route(parse_create, apply_create, render_created, true)});
+                    write_route(parse_create, apply_create, render_created_task, true)});
   routes.push_back({get, "/api/v1/tasks/categories", Access::read,
                     read_route(parse_nothing, apply_categories, render_categories)});
   routes.push_back(
