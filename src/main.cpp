@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "app/client.h"
 #include "app/command_line.h"
 #include "app/control.h"
 #include "app/core.h"
@@ -33,6 +34,13 @@ int tell(const OperationResult& result) {
   return result.exit_code;
 }
 
+std::string read_line() {
+  std::string line;
+  std::getline(std::cin, line);
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
 // One line of standard input, not echoed where it is a terminal.
 std::string read_password() {
   termios before{};
@@ -43,13 +51,11 @@ std::string read_password() {
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSANOW, &silent);
   }
-  std::string line;
-  std::getline(std::cin, line);
+  std::string line = read_line();
   if (terminal) {
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
     std::fputs("\n", stderr);
   }
-  if (line.ends_with('\r')) line.pop_back();
   return line;
 }
 
@@ -100,6 +106,15 @@ int migrate(const Config& config) {
              0);
 }
 
+int ask_and_log_in(const CommandLine& line) {
+  std::string email = line.email;
+  if (email.empty()) {
+    if (isatty(STDIN_FILENO) != 0) std::fputs("Email: ", stderr);
+    email = read_line();
+  }
+  return tell(log_in(line.client, email, read_password()));
+}
+
 int healthcheck(const Config& config) {
   const std::string host =
       config.host == "0.0.0.0" || config.host == "::" ? "127.0.0.1" : config.host;
@@ -120,6 +135,10 @@ int run(CommandLine line) {
       return say(describe(line.config), 0);
     case Command::operation:
       return run_operation_anywhere(line);
+    case Command::login:
+      return ask_and_log_in(line);
+    case Command::add:
+      return tell(add_task(line.client, line.text));
     case Command::healthcheck:
       return healthcheck(line.config);
     case Command::version:

@@ -33,9 +33,18 @@ Examples:
   todo-backend user add ann@example.com < password.txt
   todo-backend backup /backups/todo-today.db       while the server runs
   todo-backend audit verify                        while the server runs, or without it
+  todo-backend login ann@example.com               once, then:
+  todo-backend add 'pay rent tomorrow 9am every month !urgent #finance'
 
 Subcommands that change data send their work to the server that runs on the same DATA_DIR, and open
 the database themselves when none does.
+
+`login` and `add` are for users, and speak HTTP. Of the settings only HOST and PORT matter to them,
+and these variables:
+  TODO_URL    the server, for example http://todo.example.com:8080
+              [default: the one of the login, else http://HOST:PORT]
+  TODO_TOKEN  an API token [default: the one that `login` keeps in
+              $XDG_CONFIG_HOME/todo-app/login.json, else ~/.config/todo-app/login.json]
 )";
 
 constexpr const char* next_step = "Run `todo-backend --help` for what there is.\n";
@@ -68,6 +77,7 @@ class Parser {
         Command::healthcheck);
     add(app_, "version", "Print the version", Command::version);
     add_operations();
+    add_client_commands();
   }
 
   std::variant<CommandLine, Notice> parse(int argc, const char* const* argv,
@@ -87,11 +97,18 @@ class Parser {
       result_.command = Command::version;
       return std::move(result_);
     }
-    auto config = load_config([&](std::string_view variable) -> std::optional<std::string> {
+    const Lookup lookup = [&](std::string_view variable) -> std::optional<std::string> {
       if (const auto flag = flags_.find(variable); flag != flags_.end() && flag->second.given())
         return flag->second.text;
       return environment(variable);
-    });
+    };
+    if (result_.command == Command::login || result_.command == Command::add) {
+      auto client = load_client(lookup);
+      if (!client) return mistake(client.error() + "\n");
+      result_.client = std::move(*client);
+      return std::move(result_);
+    }
+    auto config = load_config(lookup);
     if (!config) return mistake(config.error() + "\n");
     result_.config = std::move(*config);
     return std::move(result_);
@@ -253,6 +270,25 @@ class Parser {
     add_user(*user, "passwd", "Set a password, from standard input, and end the sessions", true);
     add_user(*user, "disable", "Lock an account and end its sessions", false);
     add_user(*user, "enable", "Unlock an account", false);
+  }
+
+  void add_client_commands() {
+    CLI::App* login =
+        add(app_, "login", "Sign in to a server, for `add`; the password comes from standard input",
+            Command::login);
+    login->add_option("email", result_.email, "Your email; asked for where it is left out")
+        ->type_name("EMAIL");
+    CLI::App* add_task = add(app_, "add", "Add a task", Command::add);
+    add_task
+        ->add_option_function<std::vector<std::string>>(
+            "text",
+            [this](const std::vector<std::string>& words) {
+              for (const std::string& word : words)
+                result_.text += (result_.text.empty() ? "" : " ") + word;
+            },
+            "What is to be done, with its date, rule, !priority and #category")
+        ->required()
+        ->type_name("TEXT");
   }
 
   CLI::App* add_user(CLI::App& group, const std::string& name, const std::string& help,

@@ -3,12 +3,13 @@
 #include <string>
 #include <variant>
 
+#include "app/client.h"
 #include "app/config.h"
 #include "app/operations.h"
 
 namespace todo::app {
 
-enum class Command { serve, migrate, check_config, operation, healthcheck, version };
+enum class Command { serve, migrate, check_config, operation, login, add, healthcheck, version };
 
 // What the program was asked to do.
 struct CommandLine {
@@ -16,6 +17,9 @@ struct CommandLine {
   Config config;
   Operation operation;          // with Command::operation
   bool needs_password = false;  // read from standard input
+  Client client;                // with Command::login and Command::add, which need no config
+  std::string email;            // with Command::login; empty: read from standard input too
+  std::string text;             // with Command::add
 };
 
 // Text to print, and the exit code to end with: help (0) or a mistake (2, on standard error).
