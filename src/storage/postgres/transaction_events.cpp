@@ -68,20 +68,20 @@ std::vector<OutboxRow> Transaction::take_outbox(Instant now, int limit) {
   q.bind(now).bind(now + limits::event_retry_delay_max).run();
   // Whoever takes a batch asks for this at its end.
   Query next(c_, next_retry);
-  next.bind(now).run();
+  next.bind(now);
+  if (next.step()) next_retry_ = {now, next.optional_instant()};
 
   taken_.emplace();
   std::vector<OutboxRow> rows;
   std::vector<Uuid> users;  // of events that are applied to a user's own rows
-  bool clock_was_set_back = false;
   while (q.step()) {
     ReadRow read = read_outbox_row(q);
-    if (read.not_before && *read.not_before > now) clock_was_set_back = true;
+    // The clock was set back, and the next retry may be this one.
+    if (read.not_before && *read.not_before > now) next_retry_.reset();
     if (read.row.event.topic != Topic::audit) users.push_back(read.row.event.user_id);
     taken_->push_back(read.row.event.id);
     rows.push_back(std::move(read.row));
   }
-  if (next.step() && !clock_was_set_back) next_retry_ = {now, next.optional_instant()};
   if (!users.empty()) {
     lock_all(users);
     know_users(users);
