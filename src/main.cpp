@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -13,10 +14,10 @@
 #include "app/command_line.h"
 #include "app/control.h"
 #include "app/core.h"
+#include "app/database.h"
 #include "app/server.h"
 #include "net/client.h"
 #include "observability/log.h"
-#include "storage/sqlite/sqlite_store.h"
 
 namespace todo::app {
 namespace {
@@ -62,6 +63,7 @@ std::string read_password() {
 // Through the server where one runs on DATA_DIR; none when none does. What was sent is not done
 // again here, whatever became of the answer.
 std::optional<int> run_at_server(const CommandLine& line) {
+  if (line.config.uses_postgres()) return std::nullopt;  // any process may work on it
   const auto directory = DataDirectory::open(line.config.data_dir);
   if (!directory || !directory->in_use()) return std::nullopt;
   if (const auto wrong = check_texts(line.operation)) return say(*wrong + "\n", EXIT_FAILURE);
@@ -86,19 +88,23 @@ int run_operation_anywhere(CommandLine& line) {
   if (!core) return say(core.error() + "\n", 1);
   const OperationContext context = (*core)->operation_context();
   const OperationResult result = run_operation(context, line.operation);
+  if (line.config.uses_postgres()) (*core)->apply_waiting_events();
   (*core)->stop();
   return tell(result);
 }
 
 int migrate(const Config& config) {
-  auto directory = DataDirectory::open(config.data_dir);
-  if (!directory) return say(directory.error() + "\n", 1);
-  auto lock = directory->lock();
-  if (!lock) return say(lock.error() + "\n", 1);
-  storage::sqlite::Options options;
-  options.path = database_path(config, *directory);
-  options.backup_directory = directory->backups_directory();
-  const auto migrated = storage::sqlite::migrate(options);
+  std::optional<DataDirectory> directory;
+  FileLock lock;
+  if (!config.uses_postgres()) {
+    auto opened = DataDirectory::open(config.data_dir);
+    if (!opened) return say(opened.error() + "\n", 1);
+    auto locked = opened->lock();
+    if (!locked) return say(locked.error() + "\n", 1);
+    directory = std::move(*opened);
+    lock = std::move(*locked);
+  }
+  const auto migrated = migrate_database(config, directory ? &*directory : nullptr);
   if (!migrated) return say(migrated.error() + "\n", 1);
   return say(migrated->from == migrated->to
                  ? fmt::format("the schema is {}: nothing to do\n", migrated->to)
@@ -131,8 +137,10 @@ int run(CommandLine line) {
       return serve(line.config);
     case Command::migrate:
       return migrate(line.config);
-    case Command::check_config:
-      return say(describe(line.config), 0);
+    case Command::check_config: {
+      const auto checked = check_keys(line.config);
+      return checked ? say(describe(line.config), 0) : say(checked.error() + "\n", 1);
+    }
     case Command::operation:
       return run_operation_anywhere(line);
     case Command::login:

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "http/client_address.h"
+#include "storage/postgres/url.h"
 
 namespace todo::app {
 namespace {
@@ -221,18 +222,19 @@ Applied set_proxies(Config& config, const std::string& text) {
   return {};
 }
 
-bool is_postgres(std::string_view url) {
-  return url.starts_with("postgres://") || url.starts_with("postgresql://");
+Applied set_postgres(std::string& url, const std::string& text) {
+  if (const auto parsed = storage::postgres::parse_url(text); !parsed)
+    return refused("is no PostgreSQL URL: " + parsed.error());
+  url = text;
+  return {};
 }
 
 Applied set_database(Config& config, const std::string& text) {
-  if (is_postgres(text)) {
-    return refused(
-        "must be sqlite:PATH or left out: this build serves the embedded SQLite database only");
-  }
+  if (storage::postgres::is_url(text)) return set_postgres(config.database_url, text);
   constexpr std::string_view scheme = "sqlite:";
   if (!text.starts_with(scheme) || text.size() == scheme.size())
-    return refused("must be sqlite:PATH, or left out for an SQLite file in DATA_DIR");
+    return refused(
+        "must be postgres://… or sqlite:PATH, or left out for an SQLite file in DATA_DIR");
   // Its connections would each have a database of their own.
   if (text.ends_with(":memory:")) return refused("must be sqlite:PATH of a file");
   config.database_url = text;
@@ -240,9 +242,8 @@ Applied set_database(Config& config, const std::string& text) {
 }
 
 Applied set_direct_database(Config& config, const std::string& text) {
-  if (!is_postgres(text)) return refused("must be postgres://…");
-  config.database_direct_url = text;
-  return {};
+  if (!storage::postgres::is_url(text)) return refused("must be postgres://…");
+  return set_postgres(config.database_direct_url, text);
 }
 
 Applied set_pool(Config& config, const std::string& text) {
@@ -335,9 +336,10 @@ std::string mask(const Config& config) {
   return (config.*member).empty() ? "" : "(given)";
 }
 
-std::string show_database(const Config& config) {
-  return config.database_url.empty() ? "sqlite:" + config.data_dir + "/todo.db"
-                                     : config.database_url;
+std::string show_direct_database(const Config& config) {
+  return config.database_direct_url.empty()
+             ? ""
+             : storage::postgres::without_password(config.database_direct_url);
 }
 
 std::string show_secret_store(const Config&) { return {}; }
@@ -360,11 +362,11 @@ constexpr auto all_settings = std::to_array<Setting>({
     {"DATA_DIR", "Folder of the database, its keys and backups",
      "$XDG_DATA_HOME/todo-app, else ~/.local/share/todo-app", false, set_data_dir,
      show<&Config::data_dir>},
-    {"DATABASE_URL", "sqlite:PATH", "todo.db in DATA_DIR", true, set_database, show_database},
-    {"DATABASE_DIRECT_URL", "postgres://…, past a pooler (not in this build)", "none", true,
-     set_direct_database, mask<&Config::database_direct_url>},
-    {"DB_POOL", "PostgreSQL connections (not in this build)", "16", false, set_pool,
-     show<&Config::db_pool>},
+    {"DATABASE_URL", "sqlite:PATH or postgres://…", "todo.db in DATA_DIR", true, set_database,
+     database_of},
+    {"DATABASE_DIRECT_URL", "postgres://…, past a pooler, for LISTEN", "none", true,
+     set_direct_database, show_direct_database},
+    {"DB_POOL", "PostgreSQL connections", "16", false, set_pool, show<&Config::db_pool>},
     {"JWT_SECRET",
      "Keys of the sessions, at least 32 bytes each, comma-separated: the first signs, all verify",
      "made and kept in DATA_DIR", true, set_keys<&Config::jwt_secrets>,
@@ -403,6 +405,12 @@ constexpr auto all_settings = std::to_array<Setting>({
 
 }  // namespace
 
+std::string database_of(const Config& config) {
+  if (config.uses_postgres()) return storage::postgres::without_password(config.database_url);
+  return config.database_url.empty() ? "sqlite:" + config.data_dir + "/todo.db"
+                                     : config.database_url;
+}
+
 std::span<const Setting> settings() { return all_settings; }
 
 std::string flag_of(const Setting& setting) {
@@ -423,6 +431,15 @@ std::expected<Config, std::string> load_config(const Lookup& lookup) {
     }
   }
   return config;
+}
+
+std::expected<void, std::string> check_keys(const Config& config) {
+  if (!config.uses_postgres()) return {};
+  if (config.jwt_secrets.empty())
+    return std::unexpected("JWT_SECRET must be set when DATABASE_URL is a PostgreSQL one");
+  if (config.audit_keys.empty())
+    return std::unexpected("AUDIT_KEY must be set when DATABASE_URL is a PostgreSQL one");
+  return {};
 }
 
 std::string describe(const Config& config) {

@@ -25,7 +25,7 @@ struct Config {
   std::string public_url;                    // an origin (RFC 6454), or empty: unknown
   std::vector<std::string> trusted_proxies;  // addresses and CIDR ranges
   bool rate_limits = true;
-  std::string database_url;         // sqlite:PATH; empty: an SQLite file in the data directory
+  std::string database_url;         // postgres://… or sqlite:PATH; empty: todo.db in data_dir
   std::string database_direct_url;  // PostgreSQL past its pooler
   int db_pool = 16;                 // PostgreSQL connections
   std::string data_dir;
@@ -43,6 +43,8 @@ struct Config {
   std::string openai_base_url = "https://api.openai.com/v1";
   std::string openai_model;
   log::Level log_level = log::Level::info;
+
+  bool uses_postgres() const { return database_url.starts_with("postgres"); }
 };
 
 // One variable: what --help, check-config and the parser know of it.
@@ -58,6 +60,9 @@ struct Setting {
 };
 std::span<const Setting> settings();
 
+// Where the data is, without a password.
+std::string database_of(const Config& config);
+
 std::string flag_of(const Setting& setting);  // --metrics-port
 
 // Looks a variable up; nullopt or an empty text: not set, the default holds.
@@ -66,6 +71,10 @@ using Lookup = std::function<std::optional<std::string>(std::string_view variabl
 // The configuration of what `lookup` finds, which is asked for XDG_DATA_HOME and HOME too. Fails
 // with one sentence that names the variable and what it may be, and never shows a secret.
 std::expected<Config, std::string> load_config(const Lookup& lookup);
+
+// Several processes serve one PostgreSQL database, and each must know the others' signatures: the
+// keys cannot be made by one of them. Fails with a sentence that names the variable.
+std::expected<void, std::string> check_keys(const Config& config);
 
 // The values in use as name=value lines, secrets masked.
 std::string describe(const Config& config);

@@ -1,22 +1,19 @@
 #include "app/core.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <thread>
 
 #include <fmt/format.h>
 
-#include "observability/log.h"
-#include "storage/sqlite/sqlite_store.h"
+#include "app/database.h"
+#include "base/limits.h"
 
 namespace todo::app {
 namespace {
 
-constexpr unsigned readers_max = 4;
-
 // The keys as configured, or the one kept in the data directory.
 std::expected<std::vector<std::string>, std::string> keys_of(
-    DataDirectory& directory, const std::vector<std::string>& configured, const std::string& name) {
+    const DataDirectory& directory, const std::vector<std::string>& configured,
+    const std::string& name) {
   if (!configured.empty()) return configured;
   auto kept = directory.load_or_make_key(name);
   if (!kept) return std::unexpected(kept.error());
@@ -25,14 +22,13 @@ std::expected<std::vector<std::string>, std::string> keys_of(
 
 // Another audit key in the place of a lost one would make every chain look forged.
 std::expected<void, std::string> check_audit_key(const DataDirectory& directory,
-                                                 const Config& config,
-                                                 const storage::sqlite::Options& options) {
+                                                 const Config& config) {
   if (!config.audit_keys.empty() || directory.has_key("audit") ||
-      !std::filesystem::exists(options.path))
+      !std::filesystem::exists(database_path(config, directory)))
     return {};
   SystemClock clock;
   metrics::Registry metrics;
-  auto store = storage::sqlite::open(options, clock, metrics);
+  auto store = open_database(config, &directory, clock, metrics);
   if (!store) return std::unexpected(store.error());
   bool has_chains = true;
   (*store)->read_and_wait(
@@ -46,35 +42,37 @@ std::expected<void, std::string> check_audit_key(const DataDirectory& directory,
 
 }  // namespace
 
-Core::Core(Config c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
-           const std::vector<std::string>& audit)
-    : config(std::move(c)),
-      directory(std::move(d)),
-      lock(std::move(l)),
-      jwt_secrets(std::move(jwt)),
-      audit_keys(audit) {}
-
-std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& config) {
+std::expected<Core::Place, std::string> Core::embedded_place(const Config& config) {
   auto directory = DataDirectory::open(config.data_dir);
   if (!directory) return std::unexpected(directory.error());
   auto lock = directory->lock();
   if (!lock) return std::unexpected(lock.error());
-
-  storage::sqlite::Options options;
-  options.path = database_path(config, *directory);
-  options.backup_directory = directory->backups_directory();
-  options.readers =
-      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, readers_max));
-  if (auto checked = check_audit_key(*directory, config, options); !checked)
+  if (auto checked = check_audit_key(*directory, config); !checked)
     return std::unexpected(checked.error());
   auto jwt = keys_of(*directory, config.jwt_secrets, "jwt");
   if (!jwt) return std::unexpected(jwt.error());
   auto audit = keys_of(*directory, config.audit_keys, "audit");
   if (!audit) return std::unexpected(audit.error());
+  return Place{std::move(*directory), std::move(*lock), std::move(*jwt), std::move(*audit)};
+}
 
-  std::unique_ptr<Core> core(
-      new Core(config, std::move(*directory), std::move(*lock), std::move(*jwt), *audit));
-  auto store = storage::sqlite::open(options, core->clock, core->metrics);
+Core::Core(Config c, Place place)
+    : config(std::move(c)),
+      directory(std::move(place.directory)),
+      lock(std::move(place.lock)),
+      jwt_secrets(std::move(place.jwt_secrets)),
+      audit_keys(place.audit_keys) {}
+
+std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& config) {
+  if (auto checked = check_keys(config); !checked) return std::unexpected(checked.error());
+  std::expected<Place, std::string> place =
+      config.uses_postgres()
+          ? Place{std::nullopt, FileLock(), config.jwt_secrets, config.audit_keys}
+          : embedded_place(config);
+  if (!place) return std::unexpected(place.error());
+  std::unique_ptr<Core> core(new Core(config, std::move(*place)));
+  auto store = open_database(config, core->directory ? &*core->directory : nullptr, core->clock,
+                             core->metrics);
   if (!store) return std::unexpected(store.error());
   core->store = std::move(*store);
   core->reminders = std::make_unique<pipeline::ReminderTimer>(
@@ -92,8 +90,19 @@ Core::~Core() { stop(); }
 
 void Core::start() {
   store->start_bus([this](storage::Tx& tx, int events_max) { return bus->step(tx, events_max); });
+  store->on_remote_work([this] { reminders->look(); });
   reminders->start();
   housekeeping->start();
+}
+
+void Core::apply_waiting_events() {
+  auto outcome = storage::Outcome::committed;
+  while (outcome == storage::Outcome::committed) {
+    outcome = store->write_and_wait([&](storage::Tx& tx) {
+      return bus->step(tx, limits::events_per_cycle_max).events > 0 ? storage::Verdict::commit
+                                                                    : storage::Verdict::roll_back;
+    });
+  }
 }
 
 void Core::stop() {

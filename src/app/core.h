@@ -2,7 +2,9 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "app/config.h"
 #include "app/data_directory.h"
@@ -19,8 +21,9 @@
 
 namespace todo::app {
 
-// What the server and the subcommands have in common: the data directory, locked, its keys, the
-// database, and what works on it. Members are in the order of their making; they go in the other.
+// What the server and the subcommands have in common: the database, the keys, and what works on it;
+// with the embedded database its data directory, locked. Members are in the order of their making;
+// they go in the other.
 class Core {
  public:
   // Fails with a sentence: another process serves the directory, the database is not ours …
@@ -29,12 +32,15 @@ class Core {
 
   // The bus and the timers begin to work.
   void start();
+  // For a process that serves nobody: applies what it left in the outbox of a database that other
+  // processes serve, who may not look there for a while.
+  void apply_waiting_events();
   // Timers off, what is queued is committed, the database closes. Idempotent.
   void stop();
   OperationContext operation_context();
 
   const Config config;
-  DataDirectory directory;
+  const std::optional<DataDirectory> directory;  // none with PostgreSQL
   FileLock lock;
   SystemClock clock;
   Uuid7Generator ids{clock};
@@ -48,8 +54,14 @@ class Core {
   std::unique_ptr<pipeline::Housekeeping> housekeeping;
 
  private:
-  Core(Config c, DataDirectory d, FileLock l, std::vector<std::string> jwt,
-       const std::vector<std::string>& audit);
+  struct Place {
+    std::optional<DataDirectory> directory;
+    FileLock lock;
+    std::vector<std::string> jwt_secrets;
+    std::vector<std::string> audit_keys;
+  };
+  static std::expected<Place, std::string> embedded_place(const Config& config);
+  Core(Config c, Place place);
 };
 
 }  // namespace todo::app

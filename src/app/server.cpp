@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -99,15 +100,21 @@ class Running {
         metrics_handler_(core.metrics),
         public_server_(threads_, api_,
                        options(core.config.host, core.config.port, connections_max)),
-        control_server_(threads_, control_handler_,
-                        options("unix:" + core.directory.control_socket(), 0)),
         metrics_server_(threads_, metrics_handler_,
-                        options(core.config.host, core.config.metrics_port)) {}
+                        options(core.config.host, core.config.metrics_port)) {
+    // With PostgreSQL a subcommand works on the database itself: nobody locks it.
+    if (core.directory) {
+      control_server_.emplace(threads_, control_handler_,
+                              options("unix:" + core.directory->control_socket(), 0));
+    }
+  }
 
   // Fails with a sentence that names the setting.
   std::expected<void, std::string> start() {
-    if (auto started = control_server_.start(); !started)
-      return std::unexpected("DATA_DIR: " + started.error());
+    if (control_server_) {
+      if (auto started = control_server_->start(); !started)
+        return std::unexpected("DATA_DIR: " + started.error());
+    }
     if (core_.config.metrics_port != 0) {
       if (auto started = metrics_server_.start(); !started)
         return std::unexpected("HOST, METRICS_PORT: " + started.error());
@@ -131,10 +138,12 @@ class Running {
     const auto drain = std::min(drain_limit, stop_limit - delay - stop_reserve);
     if (!public_server_.wait_drained(drain)) log::warning("some requests were cut off");
     public_server_.stop();
-    control_server_.drain();
+    if (control_server_) control_server_->drain();
     control_handler_.stop();
-    control_server_.wait_drained(control_drain_limit);
-    control_server_.stop();
+    if (control_server_) {
+      control_server_->wait_drained(control_drain_limit);
+      control_server_->stop();
+    }
     metrics_server_.stop();
     passwords_.stop();
     core_.store->stop();
@@ -163,7 +172,7 @@ class Running {
   http::Readiness readiness() {
     http::Readiness readiness;
     const storage::StoreHealth health = core_.store->health();
-    const bool database = health.reachable && health.schema_ready;
+    const bool database = health.reachable && health.schema_ready && health.clock_agrees;
     readiness.ready = database && !stopping_;
     readiness.checks.emplace_back("database", database ? "ok" : health.detail);
     if (stopping_) readiness.checks.emplace_back("server", "stopping");
@@ -179,7 +188,7 @@ class Running {
   ControlHandler control_handler_;
   MetricsHandler metrics_handler_;
   net::Server public_server_;
-  net::Server control_server_;
+  std::optional<net::Server> control_server_;
   net::Server metrics_server_;
 };
 
@@ -223,7 +232,7 @@ int serve(const Config& config) {
   const std::string host =
       config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
   log::info("ready", {{"url", fmt::format("http://{}:{}", host, running.port())},
-                      {"data_dir", config.data_dir},
+                      {"database", database_of(config)},
                       {"version", version()},
                       {"start_ms", took}});
 

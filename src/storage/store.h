@@ -253,6 +253,7 @@ using BusStep = std::move_only_function<BusProgress(Tx&, int events_max)>;
 struct StoreHealth {
   bool reachable = true;
   bool schema_ready = true;
+  bool clock_agrees = true;  // the database's clock is within 30 s of ours
   std::string detail;
 };
 
@@ -279,6 +280,10 @@ class Store {
   // writer's cycle before COMMIT, max(32, units of the cycle) events; and at once when a commit
   // left events waiting).
   virtual void start_bus(BusStep step) = 0;
+
+  // Called, on a thread of the store's, whenever other processes on the database may have left work:
+  // events, reminders planned. A database of one process has none.
+  virtual void on_remote_work(std::function<void()> /*callback*/) {}
 
   virtual StoreHealth health() = 0;
   virtual QueueDepths queue_depths() const = 0;

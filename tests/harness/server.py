@@ -153,6 +153,7 @@ class Server:
 
     def run(self, *arguments, input: str = "", check: bool = True) -> subprocess.CompletedProcess:
         """A subcommand on the same data directory."""
+        self.store.settle()
         done = subprocess.run([program(), *arguments], env=self.environment(), input=input, text=True,
                               capture_output=True, timeout=120, cwd=self.folder)
         if check:
@@ -184,6 +185,8 @@ class Server:
         finally:
             if connection is None:
                 own.close()
+        if method != "GET" and response.status < 300:
+            self.store.changed()
         if self.recorder:
             self.recorder(method, target, headers, data, response)
         return response
@@ -249,6 +252,7 @@ class User:
         return self.server.request(method, path, body, {"Authorization": f"Bearer {self.token}", **(headers or {})}, **more)
 
     def get(self, path: str, **more) -> Response:
+        self.server.store.settle()
         return self.request("GET", path, **more)
 
     def post(self, path: str, body=None, **more) -> Response:

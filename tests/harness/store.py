@@ -6,11 +6,15 @@ import datetime
 import pathlib
 import secrets
 import sqlite3
+import time
 import uuid
+
+import psycopg2
 
 from harness import postgres
 
 BUSY_SECONDS = 10
+SETTLE_SECONDS = 2
 
 
 def _sqlite_value(value):
@@ -45,6 +49,12 @@ class SqliteStore:
             "BEGIN INSERT INTO seen_events VALUES (old.topic, old.event); END"
         )
 
+    def changed(self) -> None:
+        """Something was written."""
+
+    def settle(self) -> None:
+        """What follows a change is committed with it."""
+
     def drop(self) -> None:
         """It goes with its folder."""
 
@@ -58,6 +68,7 @@ class PostgresStore:
 
     def __init__(self, database: postgres.Database, url: str | None = None):
         self.database = database
+        self.unsettled = False
         self.settings = {
             "DATABASE_URL": url or database.url,
             "JWT_SECRET": secrets.token_hex(32),
@@ -90,6 +101,24 @@ class PostgresStore:
             "CREATE TRIGGER keep_events AFTER DELETE ON outbox "
             "FOR EACH ROW EXECUTE FUNCTION keep_event()"
         )
+
+    def changed(self) -> None:
+        self.unsettled = True
+
+    def settle(self) -> None:
+        """What follows a change comes a moment after it: waits for that, while there is reason to."""
+        if not self.unsettled:
+            return
+        self.unsettled = False
+        deadline = time.monotonic() + SETTLE_SECONDS
+        with contextlib.suppress(psycopg2.Error):  # a test takes the database away
+            with contextlib.closing(psycopg2.connect(self.database.url)) as connection:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    waiting = True
+                    while waiting and time.monotonic() < deadline:
+                        cursor.execute("SELECT EXISTS (SELECT FROM outbox WHERE not_before IS NULL)")
+                        waiting = cursor.fetchone()[0]
 
     def drop(self) -> None:
         self.database.drop()

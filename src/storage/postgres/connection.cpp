@@ -27,14 +27,26 @@ using std::chrono::milliseconds;
 constexpr int uses_before_name = 3;
 constexpr int texts_named_max = 512;
 constexpr milliseconds cancel_max{1'000};
+// What takes longer is unusual; from then on it is asked whether there is any use in waiting.
+constexpr milliseconds patience{700};
+constexpr milliseconds ask_interval{100};
 // With TLS, what the socket gave may still lie in the library's buffer, where poll() sees nothing.
 constexpr milliseconds tls_look_again{10};
 constexpr int binary = 1;
+// SQLSTATE 53300, as libpq puts it into its message.
+constexpr std::string_view too_many_connections = " 53300: ";
 
 std::string trimmed(const char* text) {
   std::string out = text == nullptr ? "" : text;
   while (out.ends_with('\n')) out.pop_back();
   return out;
+}
+
+// Without where in its sources the server made it.
+std::string connect_error(const char* text) {
+  std::string out = trimmed(text);
+  const auto location = out.find("\nLOCATION:");
+  return out.substr(0, location);
 }
 
 std::string field(const PGresult& result, int code) {
@@ -79,24 +91,28 @@ void Connection::connect() {
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  const auto until = std::chrono::steady_clock::now() +
-                     parameters->connect_timeout.value_or(
-                         std::chrono::ceil<std::chrono::seconds>(options_.connect_max));
+  const Deadline until = std::chrono::steady_clock::now() + options_.connect_max;
   handle_ = PQconnectStartParams(keywords.data(), values.data(), 0);
   if (handle_ == nullptr) throw std::bad_alloc();
+  // The message then holds the SQLSTATE, which is not to be had otherwise here.
+  PQsetErrorVerbosity(handle_, PQERRORS_VERBOSE);
   PQsetNoticeReceiver(handle_, [](void*, const PGresult*) {}, nullptr);
+  ask_at_ = std::chrono::steady_clock::now() + patience;
   // libpq's manual, PQconnectStartParams: as if PQconnectPoll had just said "writing".
   PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-  while (PQstatus(handle_) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
-    if (status == PGRES_POLLING_FAILED) break;
-    pollfd socket{.fd = PQsocket(handle_),
-                  .events = status == PGRES_POLLING_READING ? short{POLLIN} : short{POLLOUT},
-                  .revents = 0};
-    const int ready = poll(&socket, 1, wait_ms(until));
-    if (ready == 0) throw ConnectionLost("the database did not answer in time");
-    if (ready > 0) status = PQconnectPoll(handle_);
+  while (PQstatus(handle_) != CONNECTION_BAD && status != PGRES_POLLING_OK &&
+         status != PGRES_POLLING_FAILED) {
+    const short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (!wait_for_socket(PQsocket(handle_), events, until))
+      throw ConnectionLost("the database did not answer in time");
+    status = PQconnectPoll(handle_);
   }
-  if (PQstatus(handle_) != CONNECTION_OK) throw ConnectionLost(trimmed(PQerrorMessage(handle_)));
+  if (PQstatus(handle_) != CONNECTION_OK) {
+    const std::string text = connect_error(PQerrorMessage(handle_));
+    if (text.find(too_many_connections) != std::string::npos) throw TooManyConnections(text);
+    throw ConnectionLost(text);
+  }
+  PQsetErrorVerbosity(handle_, PQERRORS_DEFAULT);
   if (PQsetnonblocking(handle_, 1) != 0 || PQenterPipelineMode(handle_) != 1)
     throw ConnectionLost(trimmed(PQerrorMessage(handle_)));
 }
@@ -131,8 +147,7 @@ void Connection::commit() {
     phase_ = Phase::idle;
     return;
   }
-  // A connection that is gone already is noticed here, where nothing is unknown yet.
-  if (PQconsumeInput(handle_) == 0) lose("");
+  lose_if_closed();
   commit_sent_ = true;
   commit_ = queued_ + 1;
   try {
@@ -148,6 +163,13 @@ void Connection::commit() {
   }
   commit_sent_ = false;
   phase_ = Phase::idle;
+}
+
+// A connection that the server has closed is noticed before COMMIT is sent, while nothing is
+// unknown.
+void Connection::lose_if_closed() {
+  pollfd socket{.fd = PQsocket(handle_), .events = POLLRDHUP, .revents = 0};
+  if (poll(&socket, 1, 0) > 0) lose("the server closed the connection");
 }
 
 void Connection::end_read() { end_without_waiting("COMMIT"); }
@@ -322,6 +344,7 @@ void Connection::wait_for(std::uint64_t number) {
     flushed_ = queued_;
   }
   const Deadline until = deadline();
+  ask_at_ = std::chrono::steady_clock::now() + patience;
   flush(until);
   ++round_trips_;
   receive_until(number, until);
@@ -413,16 +436,34 @@ void Connection::flush(Deadline deadline) {
 }
 
 void Connection::wait_socket(bool write, Deadline deadline) {
-  pollfd socket{.fd = PQsocket(handle_),
-                .events = static_cast<short>(write ? POLLIN | POLLOUT : POLLIN),
-                .revents = 0};
-  if (socket.fd < 0) lose("");
-  const int left = wait_ms(deadline);
-  int wait = left;
-  if (PQsslInUse(handle_) != 0) wait = std::min(wait, static_cast<int>(tls_look_again.count()));
-  if (poll(&socket, 1, wait) != 0 || left > wait) return;
+  const int socket = PQsocket(handle_);
+  if (socket < 0) lose("");
+  if (wait_for_socket(socket, static_cast<short>(write ? POLLIN | POLLOUT : POLLIN), deadline))
+    return;
   cancel();
   lose("the database did not answer in time");
+}
+
+// false: the time is over. With TLS it may return too early.
+bool Connection::wait_for_socket(int socket, short events, Deadline deadline) {
+  const bool is_tls = PQsslInUse(handle_) != 0;
+  for (;;) {
+    const Deadline now = std::chrono::steady_clock::now();
+    if (now >= deadline) return false;
+    if (is_hopeless(now)) lose("the database cannot be reached");
+    Deadline until = deadline;
+    if (options_.is_hopeless) until = std::min(until, ask_at_);
+    if (is_tls) until = std::min(until, now + tls_look_again);
+    pollfd wait{.fd = socket, .events = events, .revents = 0};
+    const int ready = poll(&wait, 1, wait_ms(until));
+    if (ready > 0 || (ready == 0 && is_tls)) return true;
+  }
+}
+
+bool Connection::is_hopeless(Deadline now) {
+  if (!options_.is_hopeless || now < ask_at_) return false;
+  ask_at_ = now + ask_interval;
+  return options_.is_hopeless();
 }
 
 void Connection::throw_if_failed() const {
@@ -468,6 +509,7 @@ void Connection::execute(const std::string& sql, milliseconds answer_max) {
   leave_pipeline();
   const std::uint64_t number = ++queued_;
   const Deadline until = std::chrono::steady_clock::now() + answer_max;
+  ask_at_ = std::chrono::steady_clock::now() + patience;
   if (PQsendQuery(handle_, sql.c_str()) != 1) lose("");
   flush(until);
   ++round_trips_;
@@ -520,8 +562,8 @@ bool Connection::wait_for_notification(int wake_fd, milliseconds wait_max) {
     if (PQconsumeInput(handle_) == 0) lose("");
     bool came = false;
     while (PGnotify* notification = PQnotifies(handle_)) {
+      came = came || notification->be_pid != PQbackendPID(handle_);
       PQfreemem(notification);
-      came = true;
     }
     if (came) return true;
     std::array<pollfd, 2> sockets{{{.fd = PQsocket(handle_), .events = POLLIN, .revents = 0},

@@ -32,11 +32,13 @@ class Query;
 
 struct ConnectionOptions {
   std::string url;
-  std::chrono::milliseconds connect_max{5'000};  // a URL's connect_timeout goes before it
+  std::chrono::milliseconds connect_max{5'000};
   std::chrono::milliseconds answer_max{10'000};  // for an answer that somebody waits for
   // Named statements live in a server session: a transaction pooler that hands sessions around
   // knows none.
   bool named_statements = true;
+  // Asked again and again while something is waited for unusually long; true: it will not come.
+  std::function<bool()> is_hopeless = nullptr;
 };
 
 // One libpq connection, always in pipeline mode, never blocking beyond its time limits. Used by one
@@ -78,6 +80,8 @@ class Connection {
   bool in_transaction() const { return phase_ != Phase::idle; }
   // From the first byte of COMMIT on, until its answer is known.
   bool commit_sent() const { return commit_sent_; }
+  // From now on statements are sent with their texts.
+  void use_no_names() { options_.named_statements = false; }
   // Nothing can be done with it any more.
   bool lost() const { return lost_; }
 
@@ -99,8 +103,8 @@ class Connection {
   // own; 0 without a row.
   std::int64_t scalar(const std::string& sql);
 
-  // LISTEN connections: waits until a notification came (true), `wake_fd` is readable or `wait_max`
-  // has passed (false).
+  // LISTEN connections: waits until a notification of another session came (true), `wake_fd` is
+  // readable or `wait_max` has passed (false).
   bool wait_for_notification(int wake_fd, std::chrono::milliseconds wait_max);
 
   // Round trips waited for since it was opened: what tests count.
@@ -139,6 +143,7 @@ class Connection {
 
   void connect();
   void settle();
+  void lose_if_closed();
   void end_without_waiting(const char* sql) noexcept;
   void undo(const std::string& savepoint, std::uint64_t from);
 
@@ -163,6 +168,8 @@ class Connection {
   Result next_result(Deadline deadline);
   void flush(Deadline deadline);
   void wait_socket(bool write, Deadline deadline);
+  bool wait_for_socket(int socket, short events, Deadline deadline);
+  bool is_hopeless(Deadline now);
   void throw_if_failed() const;
   void close();
   [[noreturn]] void lose(std::string_view why);
@@ -183,6 +190,7 @@ class Connection {
   std::uint64_t commit_ = 0;    // … of COMMIT
   int savepoints_ = 0;
   std::int64_t round_trips_ = 0;
+  Deadline ask_at_{};  // options_.is_hopeless
   std::deque<Pending> pending_;
   // Literals are found by their address, which spares hashing long texts on the hot path.
   std::unordered_map<const void*, Statement> by_literal_;

@@ -16,6 +16,12 @@ class ConnectionLost : public TransactionLost {
   using TransactionLost::TransactionLost;
 };
 
+// The server takes no more connections (53300), though it is well.
+class TooManyConnections : public ConnectionLost {
+ public:
+  using ConnectionLost::ConnectionLost;
+};
+
 // Another transaction was in the way (40001, 40P01, 55P03): nothing was written, and the same unit
 // may go through when it runs again.
 class TransactionConflict : public TransactionLost {

@@ -224,6 +224,10 @@ const int* Parameters::formats() {
   return formats_.data();
 }
 
+std::int64_t encoded_instant(std::int64_t ms) { return us_of(ms); }
+
+std::int64_t encoded_date(std::int64_t days) { return days - epoch_days; }
+
 std::int64_t read_integer(std::string_view bytes) {
   const std::uint64_t value = read_big_endian(bytes);
   switch (bytes.size()) {

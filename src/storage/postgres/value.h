@@ -129,6 +129,10 @@ class Parameters {
   ArrayHead array_;
 };
 
+// An instant's, or a local time's, milliseconds since 1970 and a date's days as they are sent.
+std::int64_t encoded_instant(std::int64_t ms);  // out of range: 'infinity', '-infinity'
+std::int64_t encoded_date(std::int64_t days);
+
 // The same for what comes back.
 std::int64_t read_integer(std::string_view bytes);  // of 2, 4 or 8 bytes
 Instant read_instant(std::string_view bytes);

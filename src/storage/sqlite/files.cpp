@@ -36,6 +36,18 @@ void remove_database(const std::string& path) {
     std::filesystem::remove(path + suffix, ignored);
 }
 
+std::expected<void, std::string> put_in_place(const std::string& temporary, const std::string& to) {
+  namespace fs = std::filesystem;
+  ::chmod(temporary.c_str(), 0600);
+  if (auto synced = sync_path(temporary, O_RDWR); !synced) return synced;
+  std::error_code failed;
+  fs::rename(temporary, to, failed);
+  if (failed)
+    return std::unexpected(fmt::format("cannot rename {}: {}", temporary, failed.message()));
+  const std::string directory = fs::absolute(to).parent_path();
+  return sync_path(directory, O_RDONLY | O_DIRECTORY);
+}
+
 std::expected<void, std::string> copy_database(const std::string& from, const std::string& to) {
   namespace fs = std::filesystem;
   if (fs::exists(to)) return std::unexpected(to + " exists already: name another file");
@@ -51,14 +63,7 @@ std::expected<void, std::string> copy_database(const std::string& from, const st
     remove_database(temporary);
     return std::unexpected(fmt::format("cannot copy {} to {}: {}", from, to, error.what()));
   }
-  ::chmod(temporary.c_str(), 0600);
-  if (auto synced = sync_path(temporary, O_RDWR); !synced) return synced;
-  std::error_code failed;
-  fs::rename(temporary, to, failed);
-  if (failed)
-    return std::unexpected(fmt::format("cannot rename {}: {}", temporary, failed.message()));
-  const std::string directory = fs::absolute(to).parent_path();
-  return sync_path(directory, O_RDONLY | O_DIRECTORY);
+  return put_in_place(temporary, to);
 }
 
 std::expected<void, std::string> prepare_restore(const std::string& backup, const std::string& to) {

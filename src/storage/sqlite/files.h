@@ -12,6 +12,9 @@ namespace todo::storage::sqlite {
 // sentence.
 std::expected<void, std::string> copy_database(const std::string& from, const std::string& to);
 
+// A closed database gets its name: for its owner alone, synced to the disk. Fails with a sentence.
+std::expected<void, std::string> put_in_place(const std::string& temporary, const std::string& to);
+
 // Copies a backup to `to`, checks it, brings it to this program's schema and gives it a new epoch.
 std::expected<void, std::string> prepare_restore(const std::string& backup, const std::string& to);
 

@@ -1,0 +1,101 @@
+#include "storage/postgres/bus.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "observability/log.h"
+
+namespace todo::storage::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int events_per_batch_max = 256;
+constexpr milliseconds poll_min{1'000};
+constexpr milliseconds poll_max = std::chrono::minutes{15};
+// No wait trusts the steady clock for longer: a machine that slept has other ideas of now.
+constexpr milliseconds wait_max = std::chrono::seconds{30};
+
+}  // namespace
+
+void Bus::start(BusStep step) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || thread_.joinable()) return;
+  step_ = std::move(step);
+  thread_ = std::thread([this] { run(); });
+}
+
+void Bus::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_one();
+}
+
+void Bus::look() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_retry_due()) return;
+  }
+  changed_.notify_one();
+}
+
+void Bus::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+// Also when the clock was set back: no retry is as far ahead.
+bool Bus::is_retry_due() const {
+  if (!retry_at_) return false;
+  const Instant now = shared_.clock.now();
+  return *retry_at_ <= now || *retry_at_ > now + limits::event_retry_delay_max;
+}
+
+void Bus::run() {
+  Runner runner(shared_);
+  milliseconds poll = poll_min;
+  auto look_at = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!woken_ && !is_retry_due() && now < look_at) {
+      auto wait = std::min(wait_max, std::chrono::ceil<milliseconds>(look_at - now));
+      if (retry_at_) wait = std::min(wait, *retry_at_ - shared_.clock.now());
+      changed_.wait_for(lock, std::max(wait, milliseconds{1}));
+      continue;
+    }
+    const bool was_called = std::exchange(woken_, false) || is_retry_due();
+    retry_at_.reset();
+    lock.unlock();
+    const Found found = step_once(runner);
+    lock.lock();
+    if (found == Found::something) woken_ = true;  // there may be more
+    poll = was_called || found == Found::something ? poll_min : std::min(poll * 2, poll_max);
+    if (found == Found::failure) poll = poll_min;
+    look_at = std::chrono::steady_clock::now() + poll;
+  }
+}
+
+Bus::Found Bus::step_once(Runner& runner) {
+  BusProgress progress;
+  Effects effects;
+  WriteUnit unit = [&](Tx& tx) {
+    progress = step_(tx, events_per_batch_max);
+    return Verdict::commit;
+  };
+  const auto outcome = runner.write(unit, effects);
+  if (outcome != Outcome::committed) return Found::failure;
+  committed_(effects);
+  const std::lock_guard lock(mutex_);
+  retry_at_ = progress.next_retry_at;
+  return progress.events > 0 || effects.events_inserted > 0 ? Found::something : Found::nothing;
+}
+
+}  // namespace todo::storage::postgres

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "storage/postgres/connection.h"
+#include "storage/postgres/probe.h"
+
+namespace todo::storage::postgres {
+
+// Tells the other processes on the database that there may be work, and hears it from them: LISTEN
+// and NOTIFY on a session of its own, which no pooler may share. It is open while anything is done
+// here, and some minutes longer: an idle database is left to sleep. All functions are safe from any
+// thread.
+class Listener {
+ public:
+  // `heard` is called on the listener's thread, also when something may have been missed.
+  Listener(ConnectionOptions direct, const Probe& probe, std::function<void()> heard);
+  ~Listener() { stop(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // Something is done here.
+  void keep_open();
+  // The others are told, once in a while for all that happened meanwhile.
+  void notify();
+  void stop();
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  void run();
+  void run_open(Time& next_notify);
+  void open();
+  void wake();
+  void wait_closed(std::chrono::milliseconds time);
+  void drain();
+  Time active_until() const;
+
+  const ConnectionOptions options_;
+  const Probe& probe_;
+  const std::function<void()> heard_;
+  const int wake_fd_;
+  std::unique_ptr<Connection> connection_;
+  std::atomic<std::int64_t> active_at_ms_ = 0;  // on the steady clock
+  std::atomic<bool> closed_ = true;
+  std::atomic<bool> notify_ = false;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace todo::storage::postgres
