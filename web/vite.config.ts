@@ -9,7 +9,7 @@ const backend = process.env.TODO_URL ?? 'http://127.0.0.1:8080';
 const isCore = (id: string) =>
   /node_modules\/(react|react-dom|scheduler|@tanstack|openapi-fetch)\//.test(id) ||
   (/src\/lib\//.test(id) && !/\/(live|auditWords)\.ts$/.test(id)) ||
-  /src\/components\/(icons|parts|Dialog|Toasts)\.tsx$/.test(id);
+  /src\/components\/(icons|parts|Toasts)\.tsx$/.test(id);
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],

@@ -172,6 +172,29 @@ test('503 and 429: the time that the server names is kept, then it is done', asy
   expectComplaints(watched, /503|429/);
 });
 
+test('a part that has not come before the network went comes when it is back', async () => {
+  const account = await suite.account();
+  await account.add({ title: 'Here' });
+  const watched = await suite.page(account);
+  const { page, context } = watched;
+  await context.addInitScript(() => {
+    // Nothing is loaded ahead.
+    window.requestIdleCallback = () => 0;
+  });
+  await page.goto(`${suite.url}/all`);
+  await row(page, 'Here').waitFor();
+  await page.getByRole('textbox', { name: 'Add a task' }).fill('Kept');
+  await context.setOffline(true);
+  await page.getByText('You are offline').waitFor();
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await page.waitForURL('**/settings');
+  await context.setOffline(false);
+  await page.getByRole('heading', { name: 'Settings' }).waitFor();
+  await page.getByRole('link', { name: 'All' }).first().click();
+  expect(await page.getByRole('textbox', { name: 'Add a task' }).inputValue()).toBe('Kept');
+  expectComplaints(watched, network);
+});
+
 test('what the server refuses is said, and the text comes back', async () => {
   const account = await suite.account();
   const watched = await suite.page(account);

@@ -1,9 +1,9 @@
 import { QueryClientProvider } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect } from 'react';
-import { Dialog } from '@/components/Dialog';
+import { Suspense, useEffect } from 'react';
 import { Toasts } from '@/components/Toasts';
 import { queryClient } from '@/lib/cache';
 import { closeLayers } from '@/lib/layers';
+import { lazyPart, loadPart } from '@/lib/parts';
 import { reachable } from '@/lib/reachable';
 import { currentPlace, navigate, usePlace } from '@/lib/router';
 import { session, whoAmI } from '@/lib/session';
@@ -12,9 +12,9 @@ import { LayerHost, loadWhenIdle } from './LayerHost';
 import { Shell } from './Shell';
 
 const signIn = () => import('@/features/auth/SignIn');
-const LoginPage = lazy(async () => ({ default: (await signIn()).LoginPage }));
-const RegisterPage = lazy(async () => ({ default: (await signIn()).RegisterPage }));
-const SignInForm = lazy(async () => ({ default: (await signIn()).SignInForm }));
+const LoginPage = lazyPart(async () => ({ default: (await signIn()).LoginPage }));
+const RegisterPage = lazyPart(async () => ({ default: (await signIn()).RegisterPage }));
+const SignInAgain = lazyPart(async () => ({ default: (await signIn()).SignInAgain }));
 
 const authPaths = ['/login', '/register'];
 
@@ -57,7 +57,7 @@ function Routes() {
     if (!inside) return;
     loadWhenIdle();
     let stop: (() => void) | null | undefined;
-    void import('./inside').then(({ startInside }) => {
+    void loadPart(() => import('./inside')).then(({ startInside }) => {
       // It may be over before it began.
       if (stop === undefined) stop = startInside();
     });
@@ -80,11 +80,7 @@ function Routes() {
       {inside && <LayerHost />}
       {state === 'expired' && user !== null && (
         <Suspense>
-          <Dialog kind="modal" label="Sign in again" onClose={() => {}}>
-            <h2 className="mb-1 text-lg">Sign in again</h2>
-            <p className="mb-4 text-muted">Your session has ended. What you typed is kept.</p>
-            <SignInForm email={user.email} />
-          </Dialog>
+          <SignInAgain email={user.email} />
         </Suspense>
       )}
     </>

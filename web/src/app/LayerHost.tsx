@@ -1,31 +1,33 @@
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { closeLayer, type Layer, layers } from '@/lib/layers';
+import { lazyPart } from '@/lib/parts';
 import { useStore } from '@/lib/store';
 
 const choices = () => import('@/features/choices/Choices');
-const Reschedule = lazy(async () => ({ default: (await choices()).RescheduleLayer }));
-const Priority = lazy(async () => ({ default: (await choices()).PriorityLayer }));
-const Category = lazy(async () => ({ default: (await choices()).CategoryLayer }));
-const RowMenu = lazy(async () => ({ default: (await choices()).RowMenuLayer }));
-const Delete = lazy(async () => ({ default: (await choices()).DeleteLayer }));
-const Confirm = lazy(async () => ({ default: (await choices()).ConfirmLayer }));
+const Reschedule = lazyPart(async () => ({ default: (await choices()).RescheduleLayer }));
+const Priority = lazyPart(async () => ({ default: (await choices()).PriorityLayer }));
+const Category = lazyPart(async () => ({ default: (await choices()).CategoryLayer }));
+const RowMenu = lazyPart(async () => ({ default: (await choices()).RowMenuLayer }));
+const Delete = lazyPart(async () => ({ default: (await choices()).DeleteLayer }));
+const Confirm = lazyPart(async () => ({ default: (await choices()).ConfirmLayer }));
 const palette = () => import('@/features/palette/Palette');
-const Palette = lazy(palette);
+const Palette = lazyPart(palette);
 const help = () => import('@/features/help/Help');
-const Help = lazy(help);
+const Help = lazyPart(help);
 const notifications = () => import('@/features/notifications/Notifications');
-const Notifications = lazy(notifications);
+const Notifications = lazyPart(notifications);
 const more = () => import('./MoreSheet');
-const More = lazy(more);
+const More = lazyPart(more);
 
 export const loadPanel = () => import('@/features/detail/Panel');
 const quickAdd = () => import('./QuickAddSheet');
-const QuickAddSheet = lazy(quickAdd);
+const QuickAddSheet = lazyPart(quickAdd);
 
 /** Loads what the first press would otherwise wait for, when nothing else is to be done. */
 export function loadWhenIdle(): void {
-  const chunks = [loadPanel, choices, more, quickAdd, notifications, palette, help];
-  const load = () => void Promise.all(chunks.map((chunk) => chunk()));
+  const chips = () => import('@/features/quickadd/Chips');
+  const chunks = [chips, loadPanel, choices, more, quickAdd, notifications, palette, help];
+  const load = () => void Promise.allSettled(chunks.map((chunk) => chunk()));
   if ('requestIdleCallback' in window) requestIdleCallback(load, { timeout: 5_000 });
   else setTimeout(load, 2_000);
 }

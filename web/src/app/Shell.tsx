@@ -1,9 +1,10 @@
-import { lazy, Suspense, useEffect } from 'react';
+import { Suspense, useEffect } from 'react';
 import { Skeleton } from '@/components/parts';
 import { QuickAdd } from '@/features/quickadd/QuickAdd';
 import { TaskList } from '@/features/tasks/TaskList';
 import { focusSomewhere, layerOpen } from '@/lib/layers';
 import { useWide } from '@/lib/media';
+import { lazyPart } from '@/lib/parts';
 import { Link, usePlace } from '@/lib/router';
 import { useNow, useZone } from '@/lib/time';
 import { Banner } from './Banner';
@@ -12,9 +13,9 @@ import { BottomBar, SideNav, useUnread } from './Nav';
 import { defaultsOf, viewOf } from './pages';
 import { useStableView } from './useStableView';
 
-const Panel = lazy(loadPanel);
-const Activity = lazy(() => import('@/features/activity/Activity'));
-const Settings = lazy(() => import('@/features/settings/Settings'));
+const Panel = lazyPart(loadPanel);
+const Activity = lazyPart(() => import('@/features/activity/Activity'));
+const Settings = lazyPart(() => import('@/features/settings/Settings'));
 
 /** Everything around the page: where one can go, what waits, and the task that is open. */
 export function Shell() {

@@ -1,7 +1,7 @@
-import { type ReactNode, useEffect, useId, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { ApiError } from '@/lib/api/client';
 import type { Priority } from '@/lib/api/types';
-import { Icon, type IconName } from './icons';
+import { Icon } from './icons';
 
 const skeletonDelayMs = 150;
 const skeletonRows = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
@@ -39,60 +39,6 @@ export function Failure({ what, error, retry }: { what: string; error: Error; re
         Retry
       </button>
       {id !== undefined && <p className="mt-4 text-muted text-xs">Request {id}</p>}
-    </div>
-  );
-}
-
-export function Empty({
-  icon,
-  text,
-  children,
-}: {
-  icon: IconName;
-  text: string;
-  children?: ReactNode;
-}) {
-  return (
-    <div className="mx-auto my-12 flex max-w-md flex-col items-center gap-4 px-4 text-center">
-      <span className="text-muted">
-        <Icon name={icon} size={40} />
-      </span>
-      <p className="text-lg">{text}</p>
-      {children}
-    </div>
-  );
-}
-
-interface FieldProps {
-  label: string;
-  error?: string | undefined;
-  hint?: string;
-  children: (props: {
-    id: string;
-    'aria-invalid': boolean | undefined;
-    'aria-describedby': string | undefined;
-  }) => ReactNode;
-}
-
-/** A labelled field whose error and hint are read with it. */
-export function Field({ label, error, hint, children }: FieldProps) {
-  const id = useId();
-  const about = error !== undefined || hint !== undefined ? `${id}-about` : undefined;
-  return (
-    <div>
-      <label htmlFor={id} className="mb-1 block font-medium text-sm">
-        {label}
-      </label>
-      {children({
-        id,
-        'aria-invalid': error === undefined ? undefined : true,
-        'aria-describedby': about,
-      })}
-      {about !== undefined && (
-        <p id={about} className={`mt-1 text-xs ${error === undefined ? 'text-muted' : 'text-red'}`}>
-          {error ?? hint}
-        </p>
-      )}
     </div>
   );
 }

@@ -1,7 +1,9 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Fragment } from 'react';
+import { Empty } from '@/components/Empty';
+import { Field } from '@/components/Field';
 import { Icon } from '@/components/icons';
-import { Empty, Failure, Field, Skeleton } from '@/components/parts';
+import { Failure, Skeleton } from '@/components/parts';
 import { ApiError, api, data } from '@/lib/api/client';
 import type { AuditAction, AuditEntry, Task } from '@/lib/api/types';
 import { actorWords, deedWords } from '@/lib/auditWords';

@@ -1,5 +1,6 @@
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react';
-import { Field } from '@/components/parts';
+import { Dialog } from '@/components/Dialog';
+import { Field } from '@/components/Field';
 import { ApiError } from '@/lib/api/client';
 import { Link } from '@/lib/router';
 import { register, signIn } from '@/lib/session';
@@ -44,7 +45,7 @@ function Problem({ text }: { text: string | null }) {
 }
 
 /** The form alone: on its page, and over the page when a session has ended. */
-export function SignInForm({ email: known }: { email?: string }) {
+function SignInForm({ email: known }: { email?: string }) {
   const [email, setEmail] = useState(known ?? '');
   const [password, setPassword] = useState('');
   const { form, submit, busy, field, text } = useAttempt(() => signIn(email, password));
@@ -85,6 +86,17 @@ export function SignInForm({ email: known }: { email?: string }) {
         Sign in
       </button>
     </form>
+  );
+}
+
+/** Over the page whose session has ended; there is no way round it. */
+export function SignInAgain({ email }: { email: string }) {
+  return (
+    <Dialog kind="modal" label="Sign in again" onClose={() => {}}>
+      <h2 className="mb-1 text-lg">Sign in again</h2>
+      <p className="mb-4 text-muted">Your session has ended. What you typed is kept.</p>
+      <SignInForm email={email} />
+    </Dialog>
   );
 }
 

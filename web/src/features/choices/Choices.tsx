@@ -2,7 +2,8 @@ import { useState } from 'react';
 import { CategoryField } from '@/components/CategoryField';
 import { type Choice, ChoiceMenu } from '@/components/ChoiceMenu';
 import { Dialog } from '@/components/Dialog';
-import { Field, priorityNames } from '@/components/parts';
+import { Field } from '@/components/Field';
+import { priorityNames } from '@/components/parts';
 import {
   bulkChange,
   bulkDelete,

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { Field } from '@/components/parts';
+import { Field } from '@/components/Field';
 import { change } from '@/lib/actions';
 import { api, data } from '@/lib/api/client';
 import type { Rule, Task, TaskChange, Weekday } from '@/lib/api/types';

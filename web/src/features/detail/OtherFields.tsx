@@ -1,5 +1,6 @@
 import { CategoryField } from '@/components/CategoryField';
-import { Field, priorityNames } from '@/components/parts';
+import { Field } from '@/components/Field';
+import { priorityNames } from '@/components/parts';
 import { change } from '@/lib/actions';
 import type { Priority, Task } from '@/lib/api/types';
 import { useSelect } from '@/lib/store';

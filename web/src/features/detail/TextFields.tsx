@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef } from 'react';
-import { Field } from '@/components/parts';
+import { Field } from '@/components/Field';
 import type { Task } from '@/lib/api/types';
 import { ConflictBar } from './ConflictBar';
 import { linksIn } from './links';

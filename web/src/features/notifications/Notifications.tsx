@@ -1,7 +1,8 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Dialog, DrawerHead } from '@/components/Dialog';
+import { Empty } from '@/components/Empty';
 import { Icon } from '@/components/icons';
-import { Empty, Failure, Skeleton } from '@/components/parts';
+import { Failure, Skeleton } from '@/components/parts';
 import { complete } from '@/lib/actions';
 import { api, data } from '@/lib/api/client';
 import type { Notification, NotificationPage, Task } from '@/lib/api/types';

@@ -1,6 +1,6 @@
 import { type FormEvent, useState } from 'react';
 import { Dialog } from '@/components/Dialog';
-import { Field } from '@/components/parts';
+import { Field } from '@/components/Field';
 import { ApiError, api, data } from '@/lib/api/client';
 import { openLayer } from '@/lib/layers';
 import { left, signOut, unsentCount } from '@/lib/session';

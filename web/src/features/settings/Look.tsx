@@ -1,4 +1,4 @@
-import { Field } from '@/components/parts';
+import { Field } from '@/components/Field';
 import { type LocalPrefs, setPref, usePrefs } from '@/lib/prefs';
 import { Section, Switch } from './Section';
 

@@ -1,5 +1,5 @@
 import { type FormEvent, useId, useState } from 'react';
-import { Field } from '@/components/parts';
+import { Field } from '@/components/Field';
 import { ApiError, api, data } from '@/lib/api/client';
 import type { User } from '@/lib/api/types';
 import { refreshLists } from '@/lib/cache';

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { Failure, Field } from '@/components/parts';
+import { Field } from '@/components/Field';
+import { Failure } from '@/components/parts';
 import { api, data } from '@/lib/api/client';
 import type { Preferences } from '@/lib/api/types';
 import { preferencesKey, queryClient } from '@/lib/cache';

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { Failure, Field } from '@/components/parts';
+import { Field } from '@/components/Field';
+import { Failure } from '@/components/parts';
 import { ApiError, api, data } from '@/lib/api/client';
 import type { ApiToken } from '@/lib/api/types';
 import { queryClient } from '@/lib/cache';

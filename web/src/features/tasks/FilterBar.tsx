@@ -1,9 +1,10 @@
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { Icon } from '@/components/icons';
+import { lazyPart } from '@/lib/parts';
 import { setParams } from '@/lib/router';
 import type { View } from '@/lib/views';
 
-const Filters = lazy(() => import('./Filters'));
+const Filters = lazyPart(() => import('./Filters'));
 
 interface Props {
   view: View;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Empty } from '@/components/parts';
+import { Empty } from '@/components/Empty';
 import { api, data } from '@/lib/api/client';
 import { Link, setParams } from '@/lib/router';
 import { filtered, type View } from '@/lib/views';

@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { Failure, Skeleton } from '@/components/parts';
 import { bulkChange, complete, reopen } from '@/lib/actions';
 import type { Task } from '@/lib/api/types';
@@ -6,6 +6,7 @@ import { openLayer } from '@/lib/layers';
 import { leaving as leavingRows } from '@/lib/leaving';
 import { activeList, panelField } from '@/lib/listCommands';
 import { tasksOf, useTaskList } from '@/lib/lists';
+import { lazyPart } from '@/lib/parts';
 import { usePrefs } from '@/lib/prefs';
 import { openTask, usePlace } from '@/lib/router';
 import { useStore } from '@/lib/store';
@@ -21,9 +22,9 @@ import { useTouch } from './useTouch';
 import { useWindow } from './useWindow';
 
 // What most lists do not show at first is not waited for.
-const Nothing = lazy(() => import('./Nothing'));
-const SelectionBar = lazy(() => import('./SelectionBar'));
-const Strip = lazy(() => import('./Strip'));
+const Nothing = lazyPart(() => import('./Nothing'));
+const SelectionBar = lazyPart(() => import('./SelectionBar'));
+const Strip = lazyPart(() => import('./Strip'));
 
 /** So many rows before the end of what is loaded the next page is asked for. */
 const aheadRows = 60;
