@@ -185,6 +185,12 @@ std::expected<void, std::string> check_schema(SchemaState state, int known) {
         fmt::format("the database has schema {}, this program needs {}: run `todo-backend migrate`",
                     state.version, known));
   }
+  if (state.min_app == min_app_never) {
+    return std::unexpected(
+        "a copy into the database is under way or was broken off: the same `todo-backend copy` "
+        "goes "
+        "on with it");
+  }
   if (state.min_app > known) {
     return std::unexpected(
         fmt::format("the database has schema {}, which programs that know schema {} can use; this "

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <expected>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -28,6 +29,10 @@ struct Migration {
 
 // migrations()[n] leads from schema n to n + 1.
 std::span<const Migration> migrations();
+
+// What a database that a copy is filling asks for: no program knows as much, so that no server, of
+// whatever release, starts on a part of it.
+inline constexpr int min_app_never = std::numeric_limits<int>::max();
 
 struct SchemaState {
   int version = 0;  // 0: there is nothing
