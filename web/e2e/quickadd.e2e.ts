@@ -3,8 +3,7 @@ import { inDays, row, Suite } from './suite';
 
 const suite = new Suite();
 
-test('what is recognised is marked, and Enter adds what the chips show', async ({ skip }) => {
-  skip(!suite.has.parser, 'this program has no parser of texts');
+test('what is recognised is marked, and Enter adds what the chips show', async () => {
   const account = await suite.account();
   const { page } = await suite.page(account);
   await page.goto(`${suite.url}/all`);
@@ -28,10 +27,7 @@ test('what is recognised is marked, and Enter adds what the chips show', async (
     ]);
 });
 
-test('a chip that is taken away makes its part words again, and so does Backspace', async ({
-  skip,
-}) => {
-  skip(!suite.has.parser, 'this program has no parser of texts');
+test('a chip that is taken away makes its part words again, and so does Backspace', async () => {
   const account = await suite.account();
   const { page } = await suite.page(account);
   await page.goto(`${suite.url}/all`);
@@ -52,8 +48,19 @@ test('a chip that is taken away makes its part words again, and so does Backspac
     .toMatchObject([{ title: 'Watch the film tomorrow', due_date: null }]);
 });
 
-test('without a title it is refused, and the text stays', async ({ skip }) => {
-  skip(!suite.has.parser, 'this program has no parser of texts');
+test('a rule that is not known is underlined, and the nearest are offered', async () => {
+  const account = await suite.account();
+  const { page } = await suite.page(account);
+  await page.goto(`${suite.url}/all`);
+  const field = page.getByRole('textbox', { name: 'Add a task' });
+  await field.fill('chess every second tuesday of the month');
+  await page.locator('.mark-unknown', { hasText: 'every second tuesday' }).waitFor();
+  await page.getByRole('button', { name: 'every month' }).click();
+  expect(await field.inputValue()).toBe('chess every month');
+  await page.locator('.mark-known', { hasText: 'every month' }).waitFor();
+});
+
+test('without a title it is refused, and the text stays', async () => {
   const account = await suite.account();
   const { page } = await suite.page(account);
   await page.goto(`${suite.url}/all`);
@@ -66,8 +73,7 @@ test('without a title it is refused, and the text stays', async ({ skip }) => {
   expect(await account.tasks()).toEqual([]);
 });
 
-test('Enter before the answer sends the text itself, and it is read as typed', async ({ skip }) => {
-  skip(!suite.has.parser, 'this program has no parser of texts');
+test('Enter before the answer sends the text itself, and it is read as typed', async () => {
   const account = await suite.account();
   const { page } = await suite.page(account);
   await page.goto(`${suite.url}/all`);

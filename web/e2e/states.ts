@@ -221,7 +221,6 @@ export const states: State[] = [
       await page.getByRole('textbox', { name: 'Add a task' }).fill('call mom tomorrow 5pm');
       await page.getByText('#home', { exact: true }).first().waitFor();
     },
-    complains: /quick-add/,
   },
   {
     name: 'offline',

@@ -8,8 +8,8 @@ export class Suite {
   backend = new Backend();
   front = new Front(this.backend);
   browser!: Browser;
-  /** Whether the program has the WebSocket and the parser of texts; without them the page polls and adds plainly. */
-  has = { socket: false, parser: false };
+  /** Whether the program has the WebSocket; without it the page polls. */
+  has = { socket: false };
   private opened: Watched[] = [];
 
   constructor() {
@@ -18,8 +18,6 @@ export class Suite {
       await this.front.start();
       const api = `${this.url}/api/v1`;
       this.has.socket = (await fetch(`${api}/ws`)).status !== 404;
-      const parser = await fetch(`${api}/tasks/quick-add`, { method: 'POST' });
-      this.has.parser = parser.status !== 405;
       this.browser = await launch();
     });
     afterEach(async () => {
@@ -38,8 +36,7 @@ export class Suite {
 
   /** A browser cannot ask for what is missing without saying so. */
   private counts(complaint: string): boolean {
-    if (!this.has.socket && complaint.includes('/api/v1/ws')) return false;
-    return this.has.parser || !complaint.includes('/api/v1/tasks/quick-add');
+    return this.has.socket || !complaint.includes('/api/v1/ws');
   }
 
   get url(): string {

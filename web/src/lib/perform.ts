@@ -1,7 +1,7 @@
 import { ApiError, api, data } from './api/client';
 import type { Task, TaskChange } from './api/types';
 import { type CreateOp, changedMembers, type Op, type UpdateOp } from './ops';
-import { addText, dryRun, newTaskOf, parserMissing } from './quickadd';
+import { addText, dryRun, newTaskOf } from './quickadd';
 
 /** A member that somebody else changed while it was being changed here. */
 export interface Conflict {
@@ -56,14 +56,9 @@ export async function perform(op: Op): Promise<Result> {
 async function create(op: CreateOp): Promise<Task> {
   let body = op.body;
   if (body === null) {
-    try {
-      if (Object.keys(op.defaults).length === 0) return await addText(op.text, op.now, op.key);
-      const { task } = await dryRun(op.text, op.now);
-      body = newTaskOf(task, op.defaults);
-    } catch (error) {
-      if (!parserMissing(error)) throw error;
-      body = { title: op.text, ...op.defaults };
-    }
+    if (Object.keys(op.defaults).length === 0) return addText(op.text, op.now, op.key);
+    const { task } = await dryRun(op.text, op.now);
+    body = newTaskOf(task, op.defaults);
   }
   return data(
     api.POST('/api/v1/tasks', { body, params: { header: { 'Idempotency-Key': op.key } } }),

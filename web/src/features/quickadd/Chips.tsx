@@ -1,8 +1,8 @@
 import { Icon } from '@/components/icons';
 import { priorityNames } from '@/components/parts';
-import type { NewTask, Priority } from '@/lib/api/types';
+import type { NewTask } from '@/lib/api/types';
 import type { ParsedTask } from '@/lib/quickadd';
-import { dayName, dueOf, ruleWords, shortDate, timeWords, today } from '@/lib/time';
+import { dayName, dueOf, momentWords, ruleWords, shortDate, timeWords, today } from '@/lib/time';
 import { makeLiteral, typeText } from './state';
 import type { Parsed, Part } from './useDryRun';
 
@@ -23,7 +23,9 @@ export default function Chips({ parsed, fresh, defaults, dropDefaults, refocus }
   const own: string[] = [];
   if (undated && typeof defaults.due_date === 'string') own.push('today');
   if ((task?.category ?? null) === null && defaults.category) own.push(`#${defaults.category}`);
-  const parts = parsed?.parts ?? [];
+  const all = parsed?.parts ?? [];
+  const parts = all.filter((part) => part.kind !== 'recurrence_unsupported');
+  const unknown = all.find((part) => part.kind === 'recurrence_unsupported');
   if (parts.length === 0 && own.length === 0 && (parsed?.answer.hints.length ?? 0) === 0) {
     return null;
   }
@@ -34,7 +36,7 @@ export default function Chips({ parsed, fresh, defaults, dropDefaults, refocus }
           <Chip
             key={`${part.kind} ${part.start}`}
             words={partWords(part, task, parsed?.typed.text ?? '')}
-            past={parsed?.answer.hints.includes('past') === true && /date|time|due/.test(part.kind)}
+            past={parsed?.answer.hints.includes('past') === true && /date|time/.test(part.kind)}
             remove={
               fresh
                 ? () => {
@@ -57,7 +59,7 @@ export default function Chips({ parsed, fresh, defaults, dropDefaults, refocus }
         />
       ))}
       {parsed?.answer.hints.map((hint) => (
-        <Hint key={hint} hint={hint} text={parsed.typed.text} />
+        <Hint key={hint} hint={hint} text={parsed.typed.text} unknown={unknown} />
       ))}
     </div>
   );
@@ -88,30 +90,48 @@ function Chip({ words, past, remove }: ChipProps) {
 }
 
 function partWords(part: Part, task: ParsedTask, text: string): string {
+  const words = text.slice(part.start, part.end);
   const due = dueOf(task as Parameters<typeof dueOf>[0]);
-  if (part.kind.includes('time') && due?.time) return timeWords(due.time);
-  if (/date|day|due/.test(part.kind) && due !== null) {
-    const present = today();
-    const ahead = present.until(due.date).days;
-    const near = ahead === 0 ? 'today, ' : ahead === 1 ? 'tomorrow, ' : '';
-    return `${near}${dayName(due.date)} ${shortDate(due.date, present.year)}`;
+  switch (part.kind) {
+    case 'time':
+      return due?.time ? timeWords(due.time) : words;
+    case 'date':
+      return due === null ? words : dateWords(due.date);
+    case 'date_time':
+      return due === null ? words : momentWords(due.date, due.time);
+    case 'recurrence':
+      return ruleWords(task) ?? words;
+    case 'priority':
+      return task.priority === null ? words : priorityNames[task.priority];
+    case 'category':
+      return `#${task.category}`;
+    default:
+      return words;
   }
-  if (/rule|recur/.test(part.kind)) return ruleWords(task) ?? text.slice(part.start, part.end);
-  if (part.kind.includes('priority') && task.priority !== null) {
-    return priorityNames[task.priority as Priority];
-  }
-  if (part.kind.includes('category') && task.category !== null) return `#${task.category}`;
-  return text.slice(part.start, part.end);
+}
+
+function dateWords(date: Temporal.PlainDate): string {
+  const present = today();
+  const ahead = present.until(date).days;
+  const near = ahead === 0 ? 'today, ' : ahead === 1 ? 'tomorrow, ' : '';
+  return `${near}${dayName(date)} ${shortDate(date, present.year)}`;
 }
 
 const hints: Record<string, string> = {
   date_ambiguous: 'Is that a date? Write 4 Dec',
   priority_unknown: 'Priorities are !urgent !high !normal !low',
+  priority_again: 'Only the first priority counts',
   category_again: 'Only the first category counts',
 };
 
-function Hint({ hint, text }: { hint: string; text: string }) {
-  if (hint === 'recurrence_unsupported') {
+interface HintProps {
+  hint: string;
+  text: string;
+  unknown: Part | undefined;
+}
+
+function Hint({ hint, text, unknown }: HintProps) {
+  if (hint === 'recurrence_unsupported' && unknown !== undefined) {
     return (
       <>
         <span className="px-1 text-muted text-xs">This rule is not known. Nearest:</span>
@@ -120,7 +140,7 @@ function Hint({ hint, text }: { hint: string; text: string }) {
             key={rule}
             type="button"
             className="chip hover:bg-hover"
-            onClick={() => typeText(text.replace(/\bevery\b.*$/i, rule))}
+            onClick={() => typeText(text.slice(0, unknown.start) + rule + text.slice(unknown.end))}
           >
             {rule}
           </button>

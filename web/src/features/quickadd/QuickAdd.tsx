@@ -9,7 +9,7 @@ import { newTaskOf } from '@/lib/quickadd';
 import { openTask } from '@/lib/router';
 import { useStore } from '@/lib/store';
 import { emptyTyped, makeLiteral, typed as typedStore, typeText } from './state';
-import { type Parsed, type Part, useDryRun } from './useDryRun';
+import { type Part, useDryRun } from './useDryRun';
 
 const textMax = 2_000;
 const linesMax = 200;
@@ -105,7 +105,7 @@ export function QuickAdd({ defaults, autoFocus = false, onOpen }: Props) {
           aria-hidden="true"
           className="quick-text pointer-events-none absolute inset-0 overflow-hidden text-transparent"
         >
-          <Marked text={typed.text} parts={current === null ? [] : markedParts(current)} />
+          <Marked text={typed.text} parts={current?.parts ?? []} />
         </div>
         <input
           ref={field}
@@ -170,23 +170,14 @@ export function QuickAdd({ defaults, autoFocus = false, onOpen }: Props) {
   );
 }
 
-/** What is recognised, and the rule that is not: that one is underlined. */
-function markedParts({ parts, answer, typed }: Parsed): readonly Part[] {
-  const unknown = typed.text.match(/\bevery\b.*$/i);
-  if (unknown?.index === undefined || !answer.hints.includes('recurrence_unsupported'))
-    return parts;
-  const start = unknown.index;
-  const end = Math.min(typed.text.length, ...parts.map((p) => p.start).filter((at) => at > start));
-  return [...parts, { kind: 'unsupported', start, end }];
-}
-
+/** What is recognised is marked; a rule that is not is underlined. */
 function Marked({ text, parts }: { text: string; parts: readonly Part[] }) {
   const sorted = parts.toSorted((a, b) => a.start - b.start);
   let at = 0;
   const pieces = sorted.flatMap((part) => {
     const before = text.slice(at, part.start);
     at = part.end;
-    const unknown = part.kind.includes('unsupported');
+    const unknown = part.kind === 'recurrence_unsupported';
     return [
       before,
       <mark key={part.start} className={unknown ? 'mark-unknown' : 'mark-known'}>

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
+import type { Reading } from '@/lib/api/types';
 import { escapeWords, type Range } from '@/lib/literals';
-import { type DryRun, dryRun, parserMissing } from '@/lib/quickadd';
+import { dryRun } from '@/lib/quickadd';
 import type { Typed } from './state';
 
 const delayMs = 120;
@@ -12,11 +13,9 @@ export interface Part extends Range {
 export interface Parsed {
   /** What it is an answer to. */
   typed: Typed;
-  answer: DryRun;
+  answer: Reading;
   parts: Part[];
 }
-
-let missing = false;
 
 /** What the server's parser reads in the text; null until it has answered for this very text. */
 export function useDryRun(typed: Typed): { latest: Parsed | null; current: Parsed | null } {
@@ -27,7 +26,6 @@ export function useDryRun(typed: Typed): { latest: Parsed | null; current: Parse
       setLatest(null);
       return;
     }
-    if (missing) return;
     const stop = new AbortController();
     const { sent, back } = escapeWords(typed.text, typed.literals);
     const timer = window.setTimeout(async () => {
@@ -39,9 +37,8 @@ export function useDryRun(typed: Typed): { latest: Parsed | null; current: Parse
           end: back(span.end),
         }));
         setLatest({ typed, answer, parts });
-      } catch (error) {
+      } catch {
         // Without the answer the text itself is sent, and read then.
-        if (parserMissing(error)) missing = true;
       }
     }, delayMs);
     return () => {

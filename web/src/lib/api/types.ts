@@ -5,6 +5,7 @@ type Schemas = components['schemas'];
 export type Task = Schemas['Task'];
 export type TaskChange = Schemas['TaskChange'];
 export type NewTask = Schemas['NewTask'];
+export type Reading = Schemas['QuickAddReading'];
 export type User = Schemas['User'];
 export type Preferences = Schemas['Preferences'];
 export type Notification = Schemas['Notification'];
