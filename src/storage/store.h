@@ -281,8 +281,8 @@ class Store {
   // left events waiting).
   virtual void start_bus(BusStep step) = 0;
 
-  // Called, on a thread of the store's, whenever other processes on the database may have left work:
-  // events, reminders planned. A database of one process has none.
+  // Called, on a thread of the store's, whenever other processes on the database may have left
+  // work: events, reminders planned. A database of one process has none.
   virtual void on_remote_work(std::function<void()> /*callback*/) {}
 
   virtual StoreHealth health() = 0;

@@ -248,13 +248,14 @@ void Connection::name_statement(Statement& statement) {
   statement.name = "todo_" + to_hex({reinterpret_cast<const char*>(hash.data()), 10});
 }
 
+// The same text in two places is one statement, since it has one name.
 Connection::Statement& Connection::statement_of(const char* literal) {
-  Statement& statement = by_literal_[literal];
-  if (statement.sql.empty()) {
-    statement.sql = literal;
-    statement.is_literal = true;
+  Statement*& statement = by_literal_[literal];
+  if (statement == nullptr) {
+    statement = &statement_of(std::string(literal));
+    statement->is_literal = true;
   }
-  return statement;
+  return *statement;
 }
 
 Connection::Statement& Connection::statement_of(const std::string& sql) {
@@ -316,8 +317,14 @@ std::uint64_t Connection::queue(const std::string& sql) {
 void Connection::queue_begin() {
   if (phase_ != Phase::begun) return;
   phase_ = Phase::open;
-  queue(access_ == Access::read ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-                                : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+  if (access_ == Access::read) {
+    queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    return;
+  }
+  queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+  // Should this process be lost between two statements without its connection being closed, the
+  // server ends the transaction, and with it the locks that others wait for.
+  queue("SET LOCAL idle_in_transaction_session_timeout = '15s'");
 }
 
 void Connection::queue_sync() {
@@ -391,9 +398,10 @@ void Connection::fail(std::uint64_t number, const pg_result& result, Deadline de
   try {
     throw_error(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), sqlstate, what_failed(result));
   } catch (const ConnectionLost&) {
+    // Whether COMMIT was done stays unknown where it was sent, whatever is said about the
+    // statements before it: a pooler that loses the server answers in its place, and all answers of
+    // a pipeline come at its end.
     failure_ = {.number = number, .error = std::current_exception()};
-    // The server said so before it came to COMMIT.
-    if (!sqlstate.empty() && number < commit_) commit_sent_ = false;
     close();
     throw;
   } catch (const SessionShared&) {
@@ -441,7 +449,8 @@ void Connection::wait_socket(bool write, Deadline deadline) {
   if (wait_for_socket(socket, static_cast<short>(write ? POLLIN | POLLOUT : POLLIN), deadline))
     return;
   cancel();
-  lose("the database did not answer in time");
+  close();
+  throw AnsweredTooLate("the database did not answer in time");
 }
 
 // false: the time is over. With TLS it may return too early.

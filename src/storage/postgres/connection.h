@@ -41,6 +41,13 @@ struct ConnectionOptions {
   std::function<bool()> is_hopeless = nullptr;
 };
 
+// The same for a connection that asks each thing once: what it would name could be somebody else's
+// name in a session that a pooler shares.
+inline ConnectionOptions unnamed(ConnectionOptions options) {
+  options.named_statements = false;
+  return options;
+}
+
 // One libpq connection, always in pipeline mode, never blocking beyond its time limits. Used by one
 // thread at a time. Every function throws TransactionLost (or one of errors.h) or StatementRefused.
 //
@@ -192,9 +199,9 @@ class Connection {
   std::int64_t round_trips_ = 0;
   Deadline ask_at_{};  // options_.is_hopeless
   std::deque<Pending> pending_;
-  // Literals are found by their address, which spares hashing long texts on the hot path.
-  std::unordered_map<const void*, Statement> by_literal_;
   std::unordered_map<std::string, Statement> by_text_;
+  // Literals are found by their address, which spares hashing long texts on the hot path.
+  std::unordered_map<const void*, Statement*> by_literal_;
   int texts_named_ = 0;
   Parameters spare_;  // buffers of a query that ended, for the next one
 };

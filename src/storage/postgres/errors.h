@@ -16,6 +16,12 @@ class ConnectionLost : public TransactionLost {
   using TransactionLost::TransactionLost;
 };
 
+// It was closed because an answer took longer than answers may: asked again, it would be no sooner.
+class AnsweredTooLate : public ConnectionLost {
+ public:
+  using ConnectionLost::ConnectionLost;
+};
+
 // The server takes no more connections (53300), though it is well.
 class TooManyConnections : public ConnectionLost {
  public:

@@ -31,8 +31,8 @@ constexpr const char* use_its_tools =
 ConnectionOptions connection_options(const Options& options, const std::string& url) {
   const auto parsed = parse_url(url);
   return {.url = url,
-          .connect_max = parsed && parsed->connect_timeout ? *parsed->connect_timeout
-                                                           : options.connect_max,
+          .connect_max =
+              parsed && parsed->connect_timeout ? *parsed->connect_timeout : options.connect_max,
           .answer_max = options.answer_max,
           .named_statements = true,
           .is_hopeless = nullptr};
@@ -237,7 +237,7 @@ std::string told(const Options& options, const std::string& why) {
 
 std::expected<SchemaState, std::string> look_at_schema(const Options& options) {
   try {
-    Connection connection(connection_options(options, options.url));
+    Connection connection(unnamed(connection_options(options, options.url)));
     connection.begin(Access::read);
     auto state = read_schema(connection);
     connection.end_read();
@@ -250,9 +250,10 @@ std::expected<SchemaState, std::string> look_at_schema(const Options& options) {
 }  // namespace
 
 std::expected<Migrated, std::string> migrate(const Options& options) {
-  auto migrated = migrate_schema({.connection = connection_options(options, direct_url(options)),
-                                  .lock_max = std::chrono::seconds{5},
-                                  .attempts_max = 60});
+  auto migrated =
+      migrate_schema({.connection = unnamed(connection_options(options, direct_url(options))),
+                      .lock_max = std::chrono::seconds{5},
+                      .attempts_max = 60});
   if (!migrated) return std::unexpected(told(options, migrated.error()));
   return migrated;
 }

@@ -55,19 +55,19 @@ void Runner::connect() {
   options.is_hopeless = [this] {
     return connection_ ? shared_.gate.suspect() : !shared_.gate.is_open();
   };
+  // Counted from its beginning: who is refused meanwhile sees that others may have one.
+  const int connections = ++shared_.connections;
   try {
     const auto began = std::chrono::steady_clock::now();
     connection_ = std::make_unique<Connection>(std::move(options));
-    shared_.gate.took(
-        std::chrono::ceil<milliseconds>(std::chrono::steady_clock::now() - began));
-  } catch (const TooManyConnections& refused) {
-    if (shared_.connections == 0) shared_.gate.close(refused.what());
-    throw;
+    shared_.gate.took(std::chrono::ceil<milliseconds>(std::chrono::steady_clock::now() - began));
   } catch (const ConnectionLost& lost) {
-    shared_.gate.close(lost.what());
+    const bool have_others = --shared_.connections > 0;
+    const bool is_refused = dynamic_cast<const TooManyConnections*>(&lost) != nullptr;
+    if (!is_refused || !have_others) shared_.gate.close(lost.what());
     throw;
   }
-  shared_.probe.connections.set(++shared_.connections);
+  shared_.probe.connections.set(connections);
 }
 
 void Runner::disconnect() {
@@ -180,6 +180,10 @@ Runner::Next Runner::after(const ConnectionLost& lost) {
   const bool was_connected = connection_ != nullptr;
   disconnect();
   if (!was_connected) return Next::give_up;  // whoever could not connect has closed the gate
+  if (dynamic_cast<const AnsweredTooLate*>(&lost) != nullptr) {
+    log::warning("a transaction waited too long for the database", {{"error", lost.what()}});
+    return Next::give_up;
+  }
   log::debug("a connection was lost", {{"error", lost.what()}});
   return try_again("08");
 }

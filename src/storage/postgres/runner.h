@@ -33,7 +33,7 @@ struct Shared {
         clock(c),
         probe(registry),
         watch(c, probe),
-        gate(options, [this](Connection& made) { check(made); }) {}
+        gate(unnamed(options), [this](Connection& made) { check(made); }) {}
 
  private:
   void check(Connection& made);
