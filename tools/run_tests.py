@@ -28,9 +28,8 @@ CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by 
 RESULTS = ROOT / "build" / "test-results"
 JOBS = int(os.environ.get("TODO_JOBS") or os.cpu_count() or 1)
 
-# What the integration tests run on; "postgres" and "pooler" too as soon as the program serves from
-# them.
-DATABASES = ("sqlite",)
+# What the integration tests run on; "pooler" is PostgreSQL behind PgBouncer.
+DATABASES = ("sqlite", "postgres", "pooler")
 # By way of a pooler those where most statements are.
 POOLED_FILES = tuple(f"test_{name}.py" for name in (
     "accounts", "audit", "notifications", "recurrence", "reminders", "tasks"))
