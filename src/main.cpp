@@ -13,6 +13,7 @@
 #include "app/client.h"
 #include "app/command_line.h"
 #include "app/control.h"
+#include "app/copy.h"
 #include "app/core.h"
 #include "app/database.h"
 #include "app/server.h"
@@ -121,6 +122,11 @@ int ask_and_log_in(const CommandLine& line) {
   return tell(log_in(line.client, email, read_password()));
 }
 
+int copy(const CommandLine& line) {
+  log::set_level(std::max(line.config.log_level, log::Level::warning));
+  return tell(copy_database(line.config, line.copy));
+}
+
 int healthcheck(const Config& config) {
   const std::string host =
       config.host == "0.0.0.0" || config.host == "::" ? "127.0.0.1" : config.host;
@@ -143,6 +149,8 @@ int run(CommandLine line) {
     }
     case Command::operation:
       return run_operation_anywhere(line);
+    case Command::copy:
+      return copy(line);
     case Command::login:
       return ask_and_log_in(line);
     case Command::add:

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <tuple>
 
 #include <CLI/CLI.hpp>
 
@@ -33,6 +34,7 @@ Examples:
   todo-backend user add ann@example.com < password.txt
   todo-backend backup /backups/todo-today.db       while the server runs
   todo-backend audit verify                        while the server runs, or without it
+  todo-backend copy --from sqlite:/srv/todo/todo.db --to postgres://todo@db.example.com/todo
   todo-backend login ann@example.com               once, then:
   todo-backend add 'pay rent tomorrow 9am every month !urgent #finance'
 
@@ -257,6 +259,18 @@ class Parser {
     add_path(add_operation(app_, "restore", "restore",
                            "Replace everything by a backup, while the server runs"),
              "file", "A file that backup made");
+
+    CLI::App* copy = add(app_, "copy",
+                         "Move everything into another, empty database and verify it; a copy that "
+                         "was broken off goes on where it was",
+                         Command::copy);
+    for (const auto& [name, where, help] :
+         {std::tuple{"--from", &result_.copy.from,
+                     "The source: sqlite:PATH, which nothing serves meanwhile, or postgres://…"},
+          std::tuple{"--to", &result_.copy.to,
+                     "The target: sqlite:PATH, a new file, or postgres://…, an empty database"}}) {
+      copy->add_option(name, *where, help)->required()->type_name("URL");
+    }
 
     CLI::App* user = add_group(app_, "user", "Accounts");
     CLI::App* user_add =

@@ -5,11 +5,22 @@
 
 #include "app/client.h"
 #include "app/config.h"
+#include "app/copy.h"
 #include "app/operations.h"
 
 namespace todo::app {
 
-enum class Command { serve, migrate, check_config, operation, login, add, healthcheck, version };
+enum class Command {
+  serve,
+  migrate,
+  check_config,
+  operation,
+  copy,
+  login,
+  add,
+  healthcheck,
+  version
+};
 
 // What the program was asked to do.
 struct CommandLine {
@@ -17,6 +28,7 @@ struct CommandLine {
   Config config;
   Operation operation;          // with Command::operation
   bool needs_password = false;  // read from standard input
+  CopyRequest copy;             // with Command::copy
   Client client;                // with Command::login and Command::add, which need no config
   std::string email;            // with Command::login; empty: read from standard input too
   std::string text;             // with Command::add

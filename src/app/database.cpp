@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "app/copy.h"
 #include "storage/postgres/postgres_store.h"
 #include "storage/sqlite/sqlite_store.h"
 
@@ -25,6 +26,12 @@ storage::postgres::Options postgres_options(const Config& config) {
   options.url = config.database_url;
   options.direct_url = config.database_direct_url;
   options.pool = config.db_pool;
+  options.back_up = [url = config.database_url](const std::string& path) {
+    return back_up_postgres(url, path);
+  };
+  options.restore = [url = config.database_url](const std::string& path) {
+    return restore_postgres(url, path);
+  };
   return options;
 }
 

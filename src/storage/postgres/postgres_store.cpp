@@ -46,7 +46,9 @@ class PostgresStore final : public Store {
  public:
   PostgresStore(const Options& options, const Clock& clock, metrics::Registry& metrics,
                 SchemaState schema)
-      : shared_(connection_options(options, options.url), clock, metrics),
+      : back_up_(options.back_up),
+        restore_(options.restore),
+        shared_(connection_options(options, options.url), clock, metrics),
         jobs_(options.pool, options.queue_max),
         bus_(shared_, [this](const Effects& effects) { tell_others(effects); }) {
     shared_.watch.take_schema(schema);
@@ -124,11 +126,18 @@ class PostgresStore final : public Store {
 
   QueueDepths queue_depths() const override { return jobs_.depths(); }
 
-  std::expected<void, std::string> backup_to(const std::string& /*path*/) override {
-    return std::unexpected(use_its_tools);
+  std::expected<void, std::string> backup_to(const std::string& path) override {
+    if (!back_up_) return std::unexpected(use_its_tools);
+    return back_up_(path);
   }
-  std::expected<void, std::string> restore_from(const std::string& /*path*/) override {
-    return std::unexpected(use_its_tools);
+  std::expected<void, std::string> restore_from(const std::string& path) override {
+    if (!restore_) return std::unexpected(use_its_tools);
+    auto restored = restore_(path);
+    if (!restored) return restored;
+    // Events that waited in the backup wait again, and so do reminders.
+    hear();
+    if (listener_) listener_->notify();
+    return {};
   }
 
   void stop() override {
@@ -221,6 +230,8 @@ class PostgresStore final : public Store {
     if (callback_) callback_();
   }
 
+  const FileWork back_up_;
+  const FileWork restore_;
   Shared shared_;
   Jobs jobs_;
   Bus bus_;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,9 @@
 
 namespace todo::storage::postgres {
 
+// Backs up to a file, or restores from it; fails with a sentence.
+using FileWork = std::function<std::expected<void, std::string>(const std::string& path)>;
+
 struct Options {
   std::string url;         // postgres://…; a transaction pooler's is good
   std::string direct_url;  // past any pooler: for LISTEN and migrations; empty: none
@@ -20,6 +24,10 @@ struct Options {
   std::chrono::milliseconds connect_max{5'000};
   std::chrono::milliseconds answer_max{10'000};  // for each answer of the database
   std::chrono::milliseconds queue_max{10'000};   // what waited longer fails without being begun
+  // A backup is an SQLite file, of which this folder knows nothing: whoever knows both does it.
+  // Without them the store refuses.
+  FileWork back_up = nullptr;
+  FileWork restore = nullptr;
 };
 
 // Connects, migrates and starts. Fails with a sentence for the operator, without the password: not
