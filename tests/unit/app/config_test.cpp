@@ -104,9 +104,11 @@ const std::map<std::string, Rule, std::less<>>& rules() {
       {"RATE_LIMITS", switch_rule(&Config::rate_limits)},
       {"DATA_DIR", {{{"/data", is(&Config::data_dir, std::string("/data"))}}, {}}},
       {"DATABASE_URL",
-       {{{"sqlite:/data/x.db", is(&Config::database_url, std::string("sqlite:/data/x.db"))}},
+       {{{"sqlite:/data/x.db", is(&Config::database_url, std::string("sqlite:/data/x.db"))},
+         {"postgres://x/y?sslmode=require",
+          is(&Config::database_url, std::string("postgres://x/y?sslmode=require"))}},
         {"sqlite:", "/data/x.db", "sqlite::memory:", "mysql://ann:" + secret + "@x/y",
-         "postgres://ann:" + secret + "@x/y"}}},
+         "postgres://ann:" + secret + "@[x/y", "postgres://ann:" + secret + "@x/y?colour=red"}}},
       {"DATABASE_DIRECT_URL",
        {{{"postgres://x/y", is(&Config::database_direct_url, std::string("postgres://x/y"))}},
         {"sqlite:/x", "mysql://ann:" + secret + "@x/y"}}},
@@ -236,12 +238,25 @@ TEST(Configuration, a_flag_wins_over_its_variable) {
   EXPECT_EQ(std::get<CommandLine>(parsed).config.host, "127.0.0.1") << "an empty one sets it back";
 }
 
+TEST(Configuration, processes_on_one_database_must_be_given_its_keys) {
+  Environment environment{{"DATABASE_URL", "postgres://x/y"}};
+  const auto checked = [&] { return check_keys(*load_config(lookup_in(environment))); };
+  EXPECT_TRUE(checked().error().contains("JWT_SECRET"));
+  environment["JWT_SECRET"] = key_a;
+  EXPECT_TRUE(checked().error().contains("AUDIT_KEY"));
+  environment["AUDIT_KEY"] = key_b;
+  EXPECT_TRUE(checked());
+  environment = {};
+  EXPECT_TRUE(checked()) << "an SQLite file has them beside it";
+}
+
 TEST(Configuration, what_is_shown_holds_no_secret) {
   Environment environment{{"JWT_SECRET", key_a + secret},
                           {"AUDIT_KEY", key_b + secret},
                           {"APP_API_TOKEN", secret},
                           {"DAPR_API_TOKEN", secret},
                           {"OPENAI_API_KEY", secret},
+                          {"DATABASE_URL", "postgres://ann:" + secret + "@x/y"},
                           {"DATABASE_DIRECT_URL", "postgres://ann:" + secret + "@x/y"},
                           {"PORT", "1234"}};
   const auto config = load_config(lookup_in(environment));
