@@ -227,7 +227,8 @@ class Reader {
     take_lead();
     const std::size_t leads = all - size();
     auto phrase = read_led();
-    if (phrase && leads > 0 && !(leads == 1 && lead_ == "on")) phrase->may_begin_a_text = false;
+    const bool with_on_alone = leads == 1 && lead_ == "on";
+    if (phrase && leads > 0 && !with_on_alone) phrase->may_begin_a_text = false;
     return phrase;
   }
 
@@ -563,7 +564,8 @@ class Reader {
     if (of) {
       const std::string& of_what = rest.back().key;
       const auto unit = find_in(unit_names, of_what);
-      if (!(unit && *unit >= Unit::week) && of_what != "quarter") return false;
+      const bool long_enough = unit && *unit >= Unit::week;
+      if (!long_enough && of_what != "quarter") return false;
       rest = rest.first(rest.size() - 3);
     }
     const bool counted =
