@@ -106,8 +106,17 @@ TEST_P(Audit, the_version_of_an_entity_has_one_entry) {
     EXPECT_TRUE(tx.has_audit_entry(ann_, entry.entity_id, 1));
     EXPECT_FALSE(tx.has_audit_entry(ann_, entry.entity_id, 2));
     EXPECT_FALSE(tx.has_audit_entry(bob_, entry.entity_id, 1));
-    EXPECT_FALSE(tx.append_audit({new_entry(ann_, 2), new_entry(ann_, 3), twin}))
+    const AuditEntry fresh = new_entry(ann_, 2);
+    EXPECT_FALSE(tx.append_audit({fresh, new_entry(ann_, 3), twin}))
         << "one is recorded: none is written";
+    EXPECT_TRUE(tx.has_audit_entry(ann_, entry.entity_id, 1));
+    EXPECT_FALSE(tx.has_audit_entry(ann_, fresh.entity_id, 1));
+    EXPECT_TRUE(tx.nested([&] {
+      EXPECT_TRUE(tx.append_audit({fresh}));
+      EXPECT_TRUE(tx.has_audit_entry(ann_, fresh.entity_id, 1));
+      EXPECT_EQ(tx.delete_audit_entries(ann_, 2, 2), 1);
+      EXPECT_FALSE(tx.has_audit_entry(ann_, fresh.entity_id, 1));
+    }));
     EXPECT_FALSE(tx.nested([&] { tx.append_audit({same_seq}); }));
     same_seq.user_id = bob_;
     twin.user_id = bob_;

@@ -65,6 +65,7 @@ void Transaction::go_back_to(const Mark& mark) {
   known_users_.clear();
   known_tasks_.clear();
   known_promise_.reset();
+  known_entries_.clear();
   next_retry_.reset();
 }
 

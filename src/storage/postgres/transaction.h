@@ -179,6 +179,13 @@ class Transaction final : public Tx {
       return user_id == user && series_id == series && occurrence == number;
     }
   };
+  // Whether a version of an entity is recorded, of those that could not be appended.
+  struct KnownEntry {
+    Uuid user_id;
+    Uuid entity_id;
+    std::int64_t entity_version = 0;
+    bool recorded = false;
+  };
   // When the next event is due that was put off, as it was at `now`.
   struct NextRetry {
     Instant now{};
@@ -210,7 +217,7 @@ class Transaction final : public Tx {
 
   std::vector<OutboxRow> take_outbox(Instant now, int limit);
   std::vector<OutboxRow> list_taken(Instant now, int limit);
-  void undo_append(Query& appended);
+  void undo_append(Query& appended, const std::vector<AuditEntry>& entries);
 
   Connection& c_;
   Access access_;
@@ -220,6 +227,7 @@ class Transaction final : public Tx {
   std::vector<KnownUser> known_users_;
   std::vector<Task> known_tasks_;  // read ahead, each for one question
   std::optional<KnownPromise> known_promise_;
+  std::vector<KnownEntry> known_entries_;
   std::optional<std::vector<Uuid>> taken_;  // events, by list_outbox
   std::vector<Uuid> settled_;               // those of them that were deleted or put off
   std::optional<NextRetry> next_retry_;

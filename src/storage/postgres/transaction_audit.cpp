@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "storage/postgres/transaction.h"
+#include "storage/postgres/transaction_page.h"
 
 namespace todo::storage::postgres {
 namespace {
@@ -82,10 +83,10 @@ bool selects_all(const AuditQuery& query) {
   return !query.entity_type && !query.entity_id && !query.action && !query.from && !query.to;
 }
 
-// With the parameters that bind_conditions binds.
-std::string conditions(const AuditQuery& query) {
+// With the parameters that bind_conditions binds; the last one's number.
+std::string conditions(const AuditQuery& query, int& parameters) {
+  parameters = 1;
   std::string where = "user_id = $1";
-  int parameters = 1;
   const auto add = [&](std::string_view condition) {
     fmt::format_to(std::back_inserter(where), " AND {} ${}", condition, ++parameters);
   };
@@ -118,6 +119,11 @@ AuditHead Transaction::audit_head(const Uuid& user_id) {
 
 bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
                                   std::int64_t entity_version) {
+  const auto known = std::ranges::find_if(known_entries_, [&](const KnownEntry& each) {
+    return each.entity_id == entity_id && each.entity_version == entity_version &&
+           each.user_id == user_id;
+  });
+  if (known != known_entries_.end()) return known->recorded;
   Query q(c_,
           "SELECT FROM audit_entries WHERE user_id = $1 AND entity_id = $2 AND "
           "entity_version = $3");
@@ -126,13 +132,18 @@ bool Transaction::has_audit_entry(const Uuid& user_id, const Uuid& entity_id,
 
 std::vector<AuditEntry> Transaction::list_audit(const AuditQuery& query) {
   // The page is chosen in the index alone; only its entries are read.
+  int parameters = 0;
+  const std::string where = conditions(query, parameters);
   Query q(c_, fmt::format("SELECT " TODO_AUDIT_COLUMNS
                           "FROM audit_entries WHERE user_id = $1 AND seq = ANY(ARRAY("
                           "SELECT seq FROM audit_entries WHERE {} "
-                          "ORDER BY seq DESC LIMIT {} OFFSET {})) ORDER BY seq DESC",
-                          conditions(query), query.limit, query.offset));
+                          "ORDER BY seq DESC LIMIT {} OFFSET ${})) ORDER BY seq DESC",
+                          where, page_rows(query.limit), parameters + 1));
   bind_conditions(q, query);
-  return read_entries(q);
+  q.bind(query.offset);
+  std::vector<AuditEntry> entries;
+  for (int left = query.limit; left > 0 && q.step(); --left) entries.push_back(read_entry(q));
+  return entries;
 }
 
 Count Transaction::count_audit(const AuditQuery& query) {
@@ -147,9 +158,10 @@ Count Transaction::count_audit(const AuditQuery& query) {
   } else {
     AuditQuery all = query;
     all.before_seq.reset();
+    int parameters = 0;
     static_assert(limits::exact_count_max == 10'000);
-    Query q(c_, "SELECT count(*) FROM (SELECT FROM audit_entries WHERE " + conditions(all) +
-                    " LIMIT 10001) AS found");
+    Query q(c_, "SELECT count(*) FROM (SELECT FROM audit_entries WHERE " +
+                    conditions(all, parameters) + " LIMIT 10001) AS found");
     bind_conditions(q, all);
     q.step();
     found = q.integer();
@@ -220,23 +232,41 @@ ON CONFLICT (user_id, entity_id, entity_version) DO NOTHING RETURNING user_id, s
   q.bind_blob_array(entries | transform([](const AuditEntry& e) { return bytes_of(e.prev_hash); }))
       .bind_blob_array(entries | transform([](const AuditEntry& e) { return bytes_of(e.hash); }))
       .bind_array(entries | transform(&AuditEntry::canonical));
+  known_entries_.clear();
   if (q.changes() == static_cast<int>(entries.size())) return true;
-  undo_append(q);
+  undo_append(q, entries);
   return false;
 }
 
-// The entries that were written beside those that had been recorded before.
-void Transaction::undo_append(Query& appended) {
+// Takes back the entries that were written beside those that had been recorded before, and reads
+// which those are: whoever appends them asks for each.
+void Transaction::undo_append(Query& appended, const std::vector<AuditEntry>& entries) {
+  using std::views::transform;
   std::vector<Uuid> user_ids;
   std::vector<std::int64_t> seqs;
   while (appended.step()) {
     user_ids.push_back(appended.id());
     seqs.push_back(appended.integer());
   }
-  Query q(c_, R"sql(
+  Query written(c_, R"sql(
 DELETE FROM audit_entries a USING unnest($1, $2) AS written (user_id, seq)
 WHERE a.user_id = written.user_id AND a.seq = written.seq)sql");
-  q.bind_array(user_ids).bind_array(seqs).run();
+  written.bind_array(user_ids).bind_array(seqs).run();
+  Query q(c_, R"sql(
+SELECT asked.user_id, asked.entity_id, asked.entity_version, EXISTS (
+  SELECT FROM audit_entries a WHERE a.user_id = asked.user_id AND
+    a.entity_id = asked.entity_id AND a.entity_version = asked.entity_version)
+FROM unnest($1, $2, $3) AS asked (user_id, entity_id, entity_version))sql");
+  q.bind_array(entries | transform(&AuditEntry::user_id))
+      .bind_array(entries | transform(&AuditEntry::entity_id))
+      .bind_array(entries | transform(&AuditEntry::entity_version));
+  while (q.step()) {
+    KnownEntry& known = known_entries_.emplace_back();
+    known.user_id = q.id();
+    known.entity_id = q.id();
+    known.entity_version = q.integer();
+    known.recorded = q.boolean();
+  }
 }
 
 void Transaction::set_audit_heads(const std::vector<AuditChain>& chains) {
@@ -274,6 +304,7 @@ bool Transaction::delete_audit_segment(const Uuid& user_id, std::int64_t first_s
 
 int Transaction::delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                                       std::int64_t last_seq) {
+  known_entries_.clear();
   Query q(c_, "DELETE FROM audit_entries WHERE user_id = $1 AND seq BETWEEN $2 AND $3");
   return q.bind(user_id).bind(first_seq).bind(last_seq).changes();
 }

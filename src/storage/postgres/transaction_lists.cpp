@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "storage/postgres/transaction.h"
+#include "storage/postgres/transaction_page.h"
 
 namespace todo::storage::postgres {
 namespace {
@@ -219,14 +220,14 @@ std::vector<Part> parts_of(const TaskQuery& query, Values& values) {
 }
 
 // What a part's page is taken from.
-void append_source(std::string& sql, const Part& part, const std::string& where, int limit) {
+void append_source(std::string& sql, const Part& part, const std::string& where, int rows) {
   const bool sorted_later = !part.index_order.empty();
   if (sorted_later) sql += "(SELECT " TODO_ANSWERED_COLUMNS ", title_folded FROM ";
   sql += "tasks WHERE " + where;
   if (!part.condition.empty()) sql += " AND " + part.condition;
   if (sorted_later) {
     fmt::format_to(std::back_inserter(sql), " ORDER BY {} FETCH FIRST {} ROWS WITH TIES) AS page",
-                   part.index_order, limit);
+                   part.index_order, rows);
   }
 }
 
@@ -238,19 +239,20 @@ void Transaction::list_tasks(const TaskQuery& query, const TakeTask& take) {
   const std::string where = select_tasks(values, query.user_id, query.filter);
   const std::vector<Part> parts = parts_of(query, values);
   // Parts with limits of their own are taken one after the other, and none beyond the page's end.
-  const std::string limit = fmt::format(" LIMIT {}", query.limit);
+  const int rows = page_rows(query.limit);
+  const std::string limit = fmt::format(" LIMIT {}", rows);
   std::string sql;
   for (const Part& part : parts) {
     if (!sql.empty()) sql += " UNION ALL ";
     sql += "(SELECT " TODO_ANSWERED_COLUMNS "FROM ";
-    append_source(sql, part, where, query.limit);
+    append_source(sql, part, where, rows);
     sql += " ORDER BY " + part.order + limit + ")";
   }
   if (parts.size() > 1) sql += limit;
   Query q(c_, sql);
   values.bind_to(q);
   Task task;
-  while (q.step()) {
+  for (int left = query.limit; left > 0 && q.step(); --left) {
     read_answered(q, task);
     take(task);
   }

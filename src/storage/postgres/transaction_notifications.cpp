@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "storage/postgres/transaction.h"
+#include "storage/postgres/transaction_page.h"
 
 namespace todo::storage::postgres {
 namespace {
@@ -40,11 +41,12 @@ std::vector<Notification> Transaction::list_notifications(const NotificationQuer
                           "FROM notifications WHERE {}{} ORDER BY created_at DESC, id DESC "
                           "LIMIT {} OFFSET $3",
                           conditions(query), query.after ? " AND (created_at, id) < ($4, $5)" : "",
-                          query.limit));
+                          page_rows(query.limit)));
   q.bind(query.user_id).bind(query.archived_before).bind(query.offset);
   if (query.after) q.bind(query.after->first).bind(query.after->second);
   std::vector<Notification> notifications;
-  while (q.step()) notifications.push_back(read_notification_row(q));
+  for (int left = query.limit; left > 0 && q.step(); --left)
+    notifications.push_back(read_notification_row(q));
   return notifications;
 }
 

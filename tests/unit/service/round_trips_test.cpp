@@ -156,6 +156,18 @@ TEST_F(RoundTrips, a_batch_of_audit_events_waits_five_times) {
   EXPECT_EQ(apply(256), 5);
 }
 
+TEST_F(RoundTrips, a_batch_that_comes_again_waits_once_to_learn_so) {
+  write([&](storage::Tx& tx) {
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(create_task(tx, call(), input()));
+  });
+  std::vector<storage::OutboxRow> rows;
+  write([&](storage::Tx& tx) { rows = tx.list_outbox(clock_.now(), 256); });
+  std::vector<const OutboxEvent*> events;
+  for (const storage::OutboxRow& row : rows) events.push_back(&row.event);
+  EXPECT_EQ(write([&](storage::Tx& tx) { consumers_.consume_audit(tx, events); }), 3);
+  EXPECT_EQ(write([&](storage::Tx& tx) { consumers_.consume_audit(tx, events); }), 3 + 1);
+}
+
 TEST_F(RoundTrips, an_occurrence_waits_for_its_promise_and_its_savepoint) {
   const Task daily = add_task(RecurrenceRule::daily);
   apply(1);
