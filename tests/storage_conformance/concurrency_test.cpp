@@ -57,9 +57,9 @@ TEST_P(Concurrency, a_check_still_holds_when_what_it_allowed_is_written) {
 }
 
 TEST_P(Concurrency, a_promise_is_kept_once) {
-  std::vector<Promise> promises;
-  for (int i = 0; i < 20; ++i)
-    promises.push_back({ids_.next(), ann_, ids_.next(), ids_.next(), 2, "{}"});
+  std::vector<Promise> promises(20);
+  for (Promise& promise : promises)
+    promise = {ids_.next(), ann_, ids_.next(), ids_.next(), 2, "{}"};
   write([&](Tx& tx) {
     for (const Promise& promise : promises) tx.insert_promise(promise);
   });

@@ -72,13 +72,15 @@ inline Task listed(Task task) {
 }
 
 class StoreTest : public testing::TestWithParam<DatabaseKind> {
+ public:
+  ~StoreTest() override {
+    if (store_) store_->stop();
+  }
+
  protected:
   StoreTest() : database_(GetParam().make()), store_(database_->open(clock_)) {
     ann_ = add_user("ann@example.com");
     bob_ = add_user("bob@example.com");
-  }
-  ~StoreTest() override {
-    if (store_) store_->stop();
   }
 
   // Runs work in a transaction of its own and answers what it answers.

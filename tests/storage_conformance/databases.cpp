@@ -2,8 +2,11 @@
 
 #include "database.h"
 #include "observability/metrics.h"
+#include "storage/postgres/postgres_store.h"
+#include "storage/postgres/schema.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/sqlite_store.h"
+#include "support/postgres.h"
 
 namespace todo::storage::conformance {
 namespace {
@@ -29,11 +32,43 @@ class SqliteDatabase final : public Database {
   metrics::Registry metrics_;
 };
 
+// Migrated once; each test's database is a copy.
+const test::PostgresDatabase& migrated() {
+  static const auto made = [] {
+    auto database = std::make_unique<test::PostgresDatabase>();
+    const auto done = postgres::migrate_schema({.connection = {.url = database->url()}});
+    if (!done) throw std::runtime_error(done.error());
+    return database;
+  }();
+  return *made;
+}
+
+class PostgresDatabase final : public Database {
+ public:
+  std::unique_ptr<Store> open(const Clock& clock) override {
+    postgres::Options options;
+    options.url = database_.url();
+    options.direct_url = database_.url();
+    options.pool = 8;
+    // A registry for each store: two stand for two processes.
+    auto store = postgres::open(options, clock,
+                                *metrics_.emplace_back(std::make_unique<metrics::Registry>()));
+    if (!store) throw std::runtime_error(store.error());
+    return std::move(*store);
+  }
+  void age_into_the_future(const std::string& /*backup*/) override {}
+
+ private:
+  test::PostgresDatabase database_ = migrated().copy();
+  std::vector<std::unique_ptr<metrics::Registry>> metrics_;
+};
+
 }  // namespace
 
 const std::vector<DatabaseKind>& all_databases() {
   static const std::vector<DatabaseKind> all{
       {"sqlite", false, [] { return std::make_unique<SqliteDatabase>(); }},
+      {"postgres", true, [] { return std::make_unique<PostgresDatabase>(); }},
   };
   return all;
 }
