@@ -283,7 +283,7 @@ class Store {
 
   // Called, on a thread of the store's, whenever other processes on the database may have left
   // work: events, reminders planned. A database of one process has none.
-  virtual void on_remote_work(std::function<void()> /*callback*/) {}
+  virtual void on_remote_work(const std::function<void()>& /*callback*/) {}
 
   virtual StoreHealth health() = 0;
   virtual QueueDepths queue_depths() const = 0;

@@ -136,6 +136,7 @@ class Server:
         process, self.process = self.process, None
         if process is None:
             return 0
+        self.store.settle()
         process.send_signal(signal.SIGTERM)
         code = process.wait(STOP_SECONDS)
         self.reader.join(STOP_SECONDS)

@@ -14,7 +14,7 @@ import psycopg2
 from harness import postgres
 
 BUSY_SECONDS = 10
-SETTLE_SECONDS = 2
+SETTLE_SECONDS = 10
 
 
 def _sqlite_value(value):
@@ -112,7 +112,8 @@ class PostgresStore:
         self.unsettled = False
         deadline = time.monotonic() + SETTLE_SECONDS
         with contextlib.suppress(psycopg2.Error):  # a test takes the database away
-            with contextlib.closing(psycopg2.connect(self.database.url)) as connection:
+            with contextlib.closing(psycopg2.connect(
+                    self.database.url, connect_timeout=2, application_name="tests")) as connection:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     waiting = True

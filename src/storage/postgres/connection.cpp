@@ -26,6 +26,7 @@ using std::chrono::milliseconds;
 // filters can take are seen once. Each name costs the server memory, so their number is bounded.
 constexpr int uses_before_name = 3;
 constexpr int texts_named_max = 512;
+constexpr std::size_t texts_known_max = 2'048;
 constexpr milliseconds cancel_max{1'000};
 // What takes longer is unusual; from then on it is asked whether there is any use in waiting.
 constexpr milliseconds patience{700};
@@ -122,6 +123,7 @@ void Connection::connect() {
 void Connection::begin(Access access) {
   if (phase_ != Phase::idle) throw std::logic_error("a transaction within a transaction");
   settle();
+  forget_texts();
   phase_ = Phase::begun;
   access_ = access;
   savepoints_ = 0;
@@ -262,6 +264,15 @@ Connection::Statement& Connection::statement_of(const std::string& sql) {
   Statement& statement = by_text_[sql];
   if (statement.sql.empty()) statement.sql = sql;
   return statement;
+}
+
+// There is no end to the shapes that a list's filters can take. Only between transactions: queries
+// point to their statements.
+void Connection::forget_texts() {
+  if (by_text_.size() <= texts_known_max) return;
+  std::erase_if(by_text_, [](const auto& entry) {
+    return !entry.second.is_literal && entry.second.name.empty();
+  });
 }
 
 bool Connection::is_named(Statement& statement) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -116,6 +117,8 @@ class Connection {
 
   // Round trips waited for since it was opened: what tests count.
   std::int64_t round_trips() const { return round_trips_; }
+  // Statements whose texts it keeps.
+  std::size_t statements() const { return by_text_.size(); }
 
  private:
   friend class Query;
@@ -158,6 +161,7 @@ class Connection {
   Statement& statement_of(const std::string& sql);
   static void name_statement(Statement& statement);
   bool is_named(Statement& statement);
+  void forget_texts();
 
   std::uint64_t send(Statement& statement, Parameters& parameters, Query* query);
   void send_prepare(Statement& statement);

@@ -20,6 +20,8 @@ constexpr milliseconds connect_max{2'000};
 constexpr milliseconds confirm_max{1'000};
 constexpr int usual_times = 3;
 constexpr milliseconds confirm_interval{1'000};
+// No provider puts a database to sleep that was used within this time.
+constexpr milliseconds awake_min = std::chrono::seconds{60};
 
 // Processes that lost it together do not come back together.
 milliseconds with_jitter(milliseconds delay, std::minstd_rand& random) {
@@ -67,6 +69,13 @@ bool Gate::suspect() {
   changed_.notify_all();
   return false;
 }
+
+bool Gate::suspect_connecting() {
+  const bool may_sleep = answered_at_.load() + awake_min < std::chrono::steady_clock::now();
+  return may_sleep ? !open_ : suspect();
+}
+
+void Gate::answered() { answered_at_ = std::chrono::steady_clock::now(); }
 
 void Gate::took(milliseconds time) {
   // Forgets slowly: half of what was longer.

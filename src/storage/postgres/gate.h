@@ -27,8 +27,12 @@ class Gate {
 
   bool is_open() const { return open_.load(); }
   void close(const std::string& why);
-  // Has it tried by somebody who waits; true: it is closed.
+  // For who waits for an answer unusually long: has the database tried; true: it is closed.
   bool suspect();
+  // The same for who waits for a connection. A database that sleeps may take seconds to wake up:
+  // only one that answered lately is suspected.
+  bool suspect_connecting();
+  void answered();
   // How long a connection took that was made: what tells a slow network from none.
   void took(std::chrono::milliseconds time);
   std::string why() const;
@@ -49,6 +53,7 @@ class Gate {
   bool suspected_ = false;
   std::chrono::steady_clock::time_point tried_at_{};
   std::atomic<std::int64_t> took_ms_ = 0;  // lately, at the longest
+  std::atomic<std::chrono::steady_clock::time_point> answered_at_{};
   std::string why_;
   std::thread thread_;
 };

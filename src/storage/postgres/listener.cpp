@@ -34,7 +34,7 @@ Listener::Listener(ConnectionOptions direct, const Probe& probe, std::function<v
       thread_([this] { run(); }) {}
 
 void Listener::keep_open() {
-  active_at_ms_.store(ms_of(steady_clock::now()), std::memory_order_relaxed);
+  active_at_ms_ = ms_of(steady_clock::now());
   if (closed_.exchange(false)) wake();
 }
 
@@ -61,7 +61,7 @@ void Listener::drain() {
 }
 
 Listener::Time Listener::active_until() const {
-  return Time{milliseconds{active_at_ms_.load(std::memory_order_relaxed)}} + idle_max;
+  return Time{milliseconds{active_at_ms_.load()}} + idle_max;
 }
 
 void Listener::run() {
@@ -69,6 +69,7 @@ void Listener::run() {
   Time next_notify{};
   while (!stopping_) {
     try {
+      close_if_idle();
       if (closed_) {
         wait_closed(milliseconds{-1});
         continue;
@@ -91,30 +92,40 @@ void Listener::run() {
 }
 
 void Listener::open() {
-  connection_ = std::make_unique<Connection>(options_);
+  ConnectionOptions options = options_;
+  options.is_hopeless = [this] { return stopping_.load(); };
+  connection_ = std::make_unique<Connection>(std::move(options));
   connection_->execute("LISTEN todo_work");
   heard_();  // whatever happened while nobody listened
 }
 
+void Listener::close_if_idle() {
+  if (closed_ || notify_ || steady_clock::now() < active_until()) return;
+  connection_.reset();
+  closed_ = true;
+  // Who kept it open in this very moment has not seen that it is closed.
+  if (notify_ || steady_clock::now() < active_until()) closed_ = false;
+}
+
+void Listener::tell() {
+  notify_ = false;
+  try {
+    connection_->execute("NOTIFY todo_work");
+  } catch (...) {
+    notify_ = true;  // the next connection does
+    throw;
+  }
+  probe_.notifications_sent.add();
+}
+
 // Once around: sends what is to be sent, and waits for what comes first.
 void Listener::run_open(Time& next_notify) {
-  Time now = steady_clock::now();
-  if (notify_ && now >= next_notify) {
-    notify_ = false;
-    connection_->execute("NOTIFY todo_work");
-    probe_.notifications_sent.add();
-    now = steady_clock::now();
-    next_notify = now + notify_interval;
-  }
-  if (!notify_ && now >= active_until()) {
-    connection_.reset();
-    closed_ = true;
-    // Who kept it open in this very moment has not seen that it is closed.
-    if (steady_clock::now() < active_until()) closed_ = false;
-    return;
+  if (notify_ && steady_clock::now() >= next_notify) {
+    tell();
+    next_notify = steady_clock::now() + notify_interval;
   }
   const Time until = notify_ ? next_notify : active_until();
-  const auto wait = std::chrono::ceil<milliseconds>(until - now);
+  const auto wait = std::chrono::ceil<milliseconds>(until - steady_clock::now());
   if (connection_->wait_for_notification(wake_fd_, std::max(wait, milliseconds{0}))) {
     probe_.notifications_received.add();
     keep_open();

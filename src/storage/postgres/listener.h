@@ -35,6 +35,8 @@ class Listener {
   void run();
   void run_open(Time& next_notify);
   void open();
+  void close_if_idle();
+  void tell();
   void wake();
   void wait_closed(std::chrono::milliseconds time);
   void drain();

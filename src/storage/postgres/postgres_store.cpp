@@ -105,9 +105,9 @@ class PostgresStore final : public Store {
 
   void start_bus(BusStep step) override { bus_.start(std::move(step)); }
 
-  void on_remote_work(std::function<void()> callback) override {
+  void on_remote_work(const std::function<void()>& callback) override {
     const std::lock_guard lock(callback_mutex_);
-    callback_ = std::move(callback);
+    callback_ = callback;
   }
 
   // Asks nothing of the database: what was asked last tells.

@@ -51,9 +51,8 @@ void Runner::connect() {
   if (!shared_.gate.is_open()) throw ConnectionLost(shared_.gate.why());
   ConnectionOptions options = shared_.connection;
   options.named_statements = shared_.named_statements;
-  // A database that sleeps may take seconds to wake up: only who had a connection is suspicious.
   options.is_hopeless = [this] {
-    return connection_ ? shared_.gate.suspect() : !shared_.gate.is_open();
+    return connection_ ? shared_.gate.suspect() : shared_.gate.suspect_connecting();
   };
   // Counted from its beginning: who is refused meanwhile sees that others may have one.
   const int connections = ++shared_.connections;
@@ -124,6 +123,7 @@ Outcome Runner::write_once(WriteUnit& unit, Effects& effects) {
     c.commit();
   }
   shared_.probe.commits.add();
+  shared_.gate.answered();
   if (question) shared_.watch.take(*question, before);
   return Outcome::committed;
 }
@@ -173,6 +173,7 @@ void Runner::read_once(std::span<ReadJob> jobs, std::vector<Outcome>& outcomes) 
     outcomes.push_back(Outcome::committed);
   }
   if (question) shared_.watch.take(*question, before);
+  shared_.gate.answered();
   c.end_read();
 }
 

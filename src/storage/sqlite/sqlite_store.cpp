@@ -17,6 +17,7 @@
 
 #include "base/time_text.h"
 #include "observability/log.h"
+#include "storage/deliveries.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/files.h"
 #include "storage/sqlite/schema.h"
@@ -36,38 +37,6 @@ constexpr std::chrono::seconds wait_max{30};
 constexpr std::chrono::seconds bus_pause{1};
 // After a failure the disk is tried this often, until it takes a write again.
 constexpr std::chrono::seconds probe_interval{1};
-
-// Runs what is posted on the posting thread: for those who wait.
-class InlineExecutor final : public Executor {
- public:
-  void post(std::vector<Function> functions) override {
-    for (Function& function : functions) function();
-  }
-};
-
-// Functions to hand back, one post for each executor.
-class Deliveries {
- public:
-  void add(Executor& executor, Done done, Outcome outcome) {
-    auto found = std::ranges::find(by_executor_, &executor, &Entry::executor);
-    if (found == by_executor_.end()) {
-      by_executor_.emplace_back().executor = &executor;
-      found = std::prev(by_executor_.end());
-    }
-    found->functions.emplace_back([done = std::move(done), outcome]() mutable { done(outcome); });
-  }
-  void post() {
-    for (Entry& entry : by_executor_) entry.executor->post(std::move(entry.functions));
-    by_executor_.clear();
-  }
-
- private:
-  struct Entry {
-    Executor* executor = nullptr;
-    std::vector<Executor::Function> functions;
-  };
-  std::vector<Entry> by_executor_;
-};
 
 struct WriteJob {
   WriteUnit unit;

@@ -642,6 +642,17 @@ TEST_F(PostgresConnection, without_names_everything_works_too) {
   EXPECT_EQ(stored(), "1,2,3");
 }
 
+TEST_F(PostgresConnection, the_same_text_in_several_places_is_one_statement) {
+  const std::string text = "SELECT $1, 'in several places'";
+  const std::string copy = text;
+  c_.begin(Access::read);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(Query(c_, text.c_str()).bind(1).step());
+    EXPECT_TRUE(Query(c_, copy.c_str()).bind(1).step());
+    EXPECT_TRUE(Query(c_, text).bind(1).step());
+  }
+}
+
 TEST_F(PostgresConnection, a_text_put_together_is_named_once_it_is_seen_again) {
   const std::string sql = "SELECT 'put together' FROM pg_class WHERE oid = $1 LIMIT 0";
   const auto named = [&] {
@@ -660,6 +671,16 @@ TEST_F(PostgresConnection, a_text_put_together_is_named_once_it_is_seen_again) {
   use();
   use();
   EXPECT_EQ(named(), 1);
+}
+
+TEST_F(PostgresConnection, texts_that_are_not_seen_again_are_forgotten) {
+  for (int transaction = 0; transaction < 50; ++transaction) {
+    c_.begin(Access::read);
+    for (int i = 0; i < 100; ++i) Query(c_, fmt::format("SELECT {}", transaction * 100 + i)).run();
+    Query(c_, "SELECT 'a literal'").run();
+    c_.end_read();
+    EXPECT_LT(c_.statements(), 2'500U);
+  }
 }
 
 // --- outside of pipelines ---
