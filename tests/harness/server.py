@@ -280,7 +280,10 @@ class User:
         return self.patch(f"/tasks/{task['id']}", members).expect(200).json()
 
     def complete(self, task) -> dict:
-        return self.post(f"/tasks/{task['id']}/complete").expect(200).json()
+        """The task completed, and its next occurrence made: who reopens it meanwhile stops that."""
+        answer = self.post(f"/tasks/{task['id']}/complete").expect(200).json()
+        self.server.store.settle()
+        return answer
 
     def reopen(self, task) -> dict:
         return self.post(f"/tasks/{task['id']}/reopen").expect(200).json()

@@ -206,7 +206,7 @@ class Taker {
 TEST_P(Events, the_bus_is_given_what_waited_and_what_comes) {
   for (int i = 0; i < 100; ++i) add_event(ann_, "before");
   Taker taker;
-  store_->start_bus([&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
   EXPECT_TRUE(test::eventually([&] { return taker.taken() == 100; }));
   add_event(ann_, "after");
   EXPECT_TRUE(test::eventually([&] { return waiting().empty(); }));
@@ -214,7 +214,7 @@ TEST_P(Events, the_bus_is_given_what_waited_and_what_comes) {
 
 TEST_P(Events, an_effect_of_the_bus_is_committed_with_its_event) {
   Taker taker;
-  store_->start_bus([&](Tx& tx, int events_max) {
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) {
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max)) {
       // The id of what an event makes comes from the event, as in any consumer.
       Task task = new_task(row.event.user_id, row.event.event);
@@ -233,7 +233,7 @@ TEST_P(Events, an_effect_of_the_bus_is_committed_with_its_event) {
 TEST_P(Events, a_bus_that_fails_takes_no_units_with_it_and_is_tried_again) {
   Taker taker;
   std::atomic<int> failures = 0;
-  store_->start_bus([&](Tx& tx, int events_max) {
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) {
     if (tx.list_outbox(clock_.now(), 1).empty()) return BusProgress{};
     if (failures++ == 0) {
       tx.insert_task(new_task(ann_, "half done"));
@@ -261,7 +261,7 @@ TEST_P(Events, what_was_put_off_is_given_to_the_bus_at_its_time) {
   const Instant at = clock_.now() + std::chrono::milliseconds{50};
   write([&](Tx& tx) { tx.retry_outbox(event.id, 1, at); });
   Taker taker;
-  store_->start_bus([&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
   add_task(ann_, "a cycle that must not take it");
   EXPECT_EQ(taker.taken(), 0);
   clock_.set(at);

@@ -177,7 +177,7 @@ TEST_P(Files, events_that_wait_in_a_backup_are_applied_after_the_restore) {
   write([&](Tx& tx) { tx.insert_outbox(event); });
   const std::string path = back_up("backup");
   std::atomic<int> applied = 0;
-  store_->start_bus([&](Tx& tx, int events_max) {
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) {
     BusProgress progress;
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max)) {
       tx.delete_outbox({row.event.id});

@@ -183,8 +183,8 @@ TEST_P(Processes, two_buses_apply_every_event_once) {
     }
     return progress;
   };
-  store_->start_bus(step);
-  other_->start_bus(step);
+  const test::RunningBus bus(*store_, step);
+  const test::RunningBus other_bus(*other_, step);
   for (int i = 0; i < events_count; ++i) {
     const Uuid& user = i % 2 == 0 ? ann_ : bob_;
     const OutboxEvent event = test::make_raw_event(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -58,6 +59,21 @@ class HeldWriter {
  private:
   Signal running_;
   Signal released_;
+};
+
+// A bus that runs as long as what a test's step counts into: declared after it, it stops the store
+// before that goes.
+class RunningBus {
+ public:
+  RunningBus(storage::Store& store, storage::BusStep step) : store_(store) {
+    store_.start_bus(std::move(step));
+  }
+  ~RunningBus() { store_.stop(); }
+  RunningBus(const RunningBus&) = delete;
+  RunningBus& operator=(const RunningBus&) = delete;
+
+ private:
+  storage::Store& store_;
 };
 
 }  // namespace todo::test

@@ -151,7 +151,7 @@ TEST_F(PostgresOutage, a_store_stops_during_one) {
 
 TEST_F(PostgresOutage, the_bus_goes_on_after_one) {
   std::atomic<int> events = 0;
-  process_->start_bus([&](Tx& tx, int events_max) {
+  const test::RunningBus bus(*process_, [&](Tx& tx, int events_max) {
     BusProgress progress;
     std::vector<Uuid> ids;
     for (const OutboxRow& row : tx.list_outbox(clock_.now(), events_max))
@@ -169,7 +169,6 @@ TEST_F(PostgresOutage, the_bus_goes_on_after_one) {
   EXPECT_TRUE(test::eventually([&] { return try_to_write() == Outcome::committed; }));
   test::write(*process_, [&](Tx& tx) { tx.insert_outbox(new_event(ann_)); });
   EXPECT_TRUE(test::eventually([&] { return events == 2; }));
-  process_->stop();  // before what its bus counts into goes
 }
 
 TEST_F(PostgresStore, a_network_that_swallows_everything_is_an_outage_within_two_seconds) {
@@ -392,7 +391,7 @@ TEST_F(PostgresProcesses, events_of_one_are_heard_by_another_at_once) {
   std::atomic<int> heard = 0;
   hearer->on_remote_work([&] { ++heard; });
   std::atomic<int> taken = 0;
-  hearer->start_bus(taker(taken));
+  const test::RunningBus bus(*hearer, taker(taken));
   // Until it listens, what it hears is that it may have missed something.
   EXPECT_TRUE(test::eventually([&] {
     test::write(*maker, [&](Tx& tx) { tx.insert_outbox(new_event(ann)); });
@@ -400,7 +399,6 @@ TEST_F(PostgresProcesses, events_of_one_are_heard_by_another_at_once) {
   }));
   EXPECT_TRUE(test::eventually([&] { return heard > 0 && taken > 0; }));
   EXPECT_GT(maker.metric("todo_storage_notifications_sent_total"), 0);
-  hearer->stop();  // before what it counts into goes
 }
 
 TEST_F(PostgresProcesses, many_commits_make_few_notifications) {
@@ -420,10 +418,9 @@ TEST_F(PostgresProcesses, without_listen_events_are_found_by_looking) {
   Process looker(options(), clock_);
   const Uuid ann = add_user(maker, "ann@example.com");
   std::atomic<int> taken = 0;
-  looker->start_bus(taker(taken));
+  const test::RunningBus bus(*looker, taker(taken));
   test::write(*maker, [&](Tx& tx) { tx.insert_outbox(new_event(ann)); });
   EXPECT_TRUE(test::eventually([&] { return taken == 1; }));
-  looker->stop();  // before what its bus counts into goes
 }
 
 TEST_F(PostgresProcesses, a_listener_cut_off_listens_again) {

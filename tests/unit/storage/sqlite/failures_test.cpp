@@ -162,7 +162,7 @@ TEST_F(Failures, a_commit_that_fails_fails_all_its_units_and_leaves_nothing) {
 TEST_F(Failures, a_bus_that_loses_the_transaction_costs_no_unit_and_does_not_spin) {
   std::atomic<int> steps = 0;
   std::atomic<bool> healthy = false;
-  store_->start_bus([&](Tx& tx, int events_max) {
+  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) {
     BusProgress progress;
     const auto rows = tx.list_outbox(clock_.now(), events_max);
     if (rows.empty()) return progress;
