@@ -13,9 +13,14 @@ using std::chrono::milliseconds;
 
 constexpr int events_per_batch_max = 256;
 constexpr milliseconds poll_min{1'000};
-constexpr milliseconds poll_max = std::chrono::minutes{15};
+constexpr milliseconds poll_max{32'000};
+constexpr milliseconds tick = std::chrono::minutes{15};
 // No wait trusts the steady clock for longer: a machine that slept has other ideas of now.
 constexpr milliseconds wait_max = std::chrono::seconds{30};
+
+// Who works here is told of it, so looking finds only what a process left that died: soon after the
+// last work, then seldom enough that a database that suspends itself when idle may sleep.
+milliseconds next_poll(milliseconds poll) { return poll < poll_max ? poll * 2 : tick; }
 
 }  // namespace
 
@@ -77,7 +82,7 @@ void Bus::run() {
     const Found found = step_once(runner);
     lock.lock();
     if (found == Found::something) woken_ = true;  // there may be more
-    poll = was_called || found == Found::something ? poll_min : std::min(poll * 2, poll_max);
+    poll = was_called || found == Found::something ? poll_min : next_poll(poll);
     if (found == Found::failure) poll = poll_min;
     look_at = std::chrono::steady_clock::now() + poll;
   }
