@@ -36,6 +36,7 @@ POOLED_FILES = tuple(f"test_{name}.py" for name in (
 
 GTEST_TIMEOUT_S = 900
 PYTEST_TIMEOUT_S = 1500
+WEB_TIMEOUT_S = 900
 FUZZ_SECONDS = 20
 FUZZ_SECONDS_ALL = 600
 TIDY_SECONDS = 240
@@ -264,6 +265,16 @@ def properties(options: argparse.Namespace) -> Counts:
 # --- pytest ---------------------------------------------------------------------------------------
 
 
+def junit_counts(report: pathlib.Path) -> Counts:
+    counts = Counts()
+    if report.exists():
+        for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
+            numbers = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+            bad = numbers["failures"] + numbers["errors"]
+            counts.add(Counts(numbers["tests"] - bad - numbers["skipped"], bad, numbers["skipped"]))
+    return counts
+
+
 def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
            preset: str = "release", files: tuple = ()) -> Counts:
     """Runs a folder's tests, or those files of it, against the program of the preset, which
@@ -283,14 +294,7 @@ def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
            "PYTHONDONTWRITEBYTECODE": "1", **postgres_env(), **SANITIZER_ENV.get(preset, {})}
     status, output = run(command, PYTEST_TIMEOUT_S, env)
     (RESULTS / f"{name}.log").write_text(output)
-    counts = Counts()
-    if report.exists():
-        for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
-            numbers = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-            counts.failed += numbers["failures"] + numbers["errors"]
-            counts.skipped += numbers["skipped"]
-            counts.passed += numbers["tests"] - numbers["failures"] - numbers["errors"] \
-                - numbers["skipped"]
+    counts = junit_counts(report)
     if status not in (0, 5) and counts.failed == 0:  # 5: no test was selected
         counts.failed = 1
     if counts.failed:
@@ -330,6 +334,49 @@ def docs(options: argparse.Namespace) -> Counts:
 
 def crash(options: argparse.Namespace) -> Counts:
     return pytest("crash", "tests/crash", options)
+
+
+# --- the web interface ----------------------------------------------------------------------------
+
+
+def web_step(name: str, *command: str) -> Counts:
+    """Runs it in web/; one that writes no report counts as one test."""
+    report = RESULTS / f"web-{name}.xml"
+    report.unlink(missing_ok=True)
+    if command[0] == "vitest":
+        command = ("npx", *command, "--reporter=default", "--reporter=junit",
+                   f"--outputFile.junit={report}")
+    started = time.monotonic()
+    env = {"TODO_BACKEND": str(ROOT / "build" / "release" / "todo-backend"), "NO_COLOR": "1"}
+    status, output = run(["/usr/bin/python3", "tools/web.py", "run", *command], WEB_TIMEOUT_S, env)
+    (RESULTS / f"web-{name}.log").write_text(output)
+    counts = junit_counts(report)
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+    if status == 0 and not report.exists():
+        counts.passed = 1
+    show(f"  {name}: {counts.passed} passed, {counts.failed} failed "
+         f"({time.monotonic() - started:.0f} s)")
+    if counts.failed:
+        show_tail(output)
+    return counts
+
+
+def web(options: argparse.Namespace) -> Counts:
+    """Types and style, what needs no browser, what it weighs, and the journeys in a browser against
+    the program itself."""
+    if not build("release", "todo-backend"):
+        return Counts(failed=1)
+    only = [f"--testNamePattern={options.filter}"] if options.filter else []
+    steps = [("unit", "vitest", "run", "--config", "vitest.config.ts", *only),
+             ("journeys", "vitest", "run", "--config", "vitest.e2e.config.ts", *only)]
+    if not only:
+        steps = [("check", "npm", "run", "--silent", "check"), steps[0],
+                 ("budget", "npm", "run", "--silent", "budget"), steps[1]]
+    total = Counts()
+    for step in steps:
+        total.add(web_step(*step))
+    return total
 
 
 # --- sanitizers and fuzzing -----------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include "http/handlers/handlers.h"
 #include "http/origin_check.h"
 #include "http/problem.h"
+#include "http/site.h"
 #include "observability/log.h"
 
 namespace todo::http {
@@ -22,6 +23,9 @@ bool is_safe(net::Method method) {
   return method == net::Method::get || method == net::Method::head ||
          method == net::Method::options;
 }
+
+// What requests of the web interface are counted as.
+constexpr std::string_view site_route = "web";
 
 Error forbidden(const char* detail) { return Error{ErrorCode::forbidden, detail, {}, 0}; }
 
@@ -52,7 +56,7 @@ struct Api::Impl {
   void dispatch(const ExchangePtr& exchange) {
     const net::Request& request = exchange->request();
     auto match = router.find(request.method, request.path);
-    if (match.route < 0) return refuse_path(exchange, match);
+    if (match.route < 0) return answer_path(exchange, std::move(match));
     const Route& route = routes[static_cast<std::size_t>(match.route)];
     exchange->set_match(std::move(match), route.pattern);
     if (route.access == Access::open) return run(exchange, route);
@@ -62,6 +66,19 @@ struct Api::Impl {
                                      exchange->set_caller(std::move(*caller));
                                      admit(exchange, route);
                                    });
+  }
+
+  // What has no route may be of the web interface.
+  void answer_path(const ExchangePtr& exchange, Router::Match match) {
+    if (!match.path_known) {
+      if (auto response = site.answer(exchange->request())) {
+        exchange->set_match({}, site_route);
+        return exchange->respond(std::move(*response));
+      }
+      match.path_known = site.has(exchange->request().path);
+      match.allow = "GET, HEAD";
+    }
+    refuse_path(exchange, match);
   }
 
   static void refuse_path(const ExchangePtr& exchange, const Router::Match& match) {
@@ -110,6 +127,7 @@ struct Api::Impl {
   App app;
   std::vector<Route> routes;
   Router router;
+  Site site{built_site()};
 };
 
 Api::Api(const Dependencies& dependencies, ApiOptions options)

@@ -7,7 +7,7 @@ import {
 } from 'playwright-core';
 import { expect } from 'vitest';
 
-const executablePath = process.env.TODO_CHROMIUM ?? '/usr/bin/chromium';
+export const executablePath = process.env.TODO_CHROMIUM ?? '/usr/bin/chromium';
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
@@ -50,10 +50,10 @@ export class Account {
   }
 
   /** Signs the browser in as the page does: by a cookie that no script can read. */
-  async signIn(context: BrowserContext): Promise<void> {
-    const response = await context.request.post(`${this.url}/api/v1/auth/login`, {
+  async signIn(context: BrowserContext, url = this.url): Promise<void> {
+    const response = await context.request.post(`${url}/api/v1/auth/login`, {
       data: { email: this.email, password, session: 'cookie' },
-      headers: { Origin: this.url },
+      headers: { Origin: url },
     });
     if (!response.ok()) throw new Error(await response.text());
   }

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { row, Suite, toast } from './suite';
+import { expectComplaints, row, Suite, toast } from './suite';
 
 const suite = new Suite();
 const socketMs = 1_000;
@@ -42,20 +42,19 @@ test('two browsers see each other’s changes within a second', async ({ skip })
 });
 
 test('without a socket it takes 35 seconds at most', async () => {
-  suite.front.webSockets = false;
-  try {
+  await suite.withProxy(async (proxy) => {
+    proxy.webSockets = false;
     const account = await suite.account();
     await account.add({ title: 'There already' });
-    const watched = await suite.page(account);
+    const watched = await suite.page(account, {}, proxy.url);
     const { page } = watched;
-    await page.goto(`${suite.url}/all`);
+    await page.goto(`${proxy.url}/all`);
     await shows(page, 'There already', 10_000);
     await account.add({ title: 'From elsewhere' });
     await shows(page, 'From elsewhere', pollMs);
-    watched.complaints = watched.complaints.filter((one) => !one.includes('/api/v1/ws'));
-  } finally {
-    suite.front.webSockets = true;
-  }
+    await watched.context.close();
+    expectComplaints(watched, /\/api\/v1\/ws/);
+  });
 });
 
 test('a reminder is told in a toast that leads to its task, and is held by hover', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -9,33 +9,12 @@ import {
 } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
-const program = resolve(import.meta.dirname, '../../build/release/todo-backend');
-const dist = resolve(import.meta.dirname, '../dist');
+const program =
+  process.env.TODO_BACKEND ?? resolve(import.meta.dirname, '../../build/release/todo-backend');
 const readyMs = 20_000;
 const stopMs = 10_000;
-
-/** The policy that the program sends with the page; a breach of it fails the tests. */
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-const types: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript',
-  '.css': 'text/css',
-  '.svg': 'image/svg+xml',
-  '.webmanifest': 'application/manifest+json',
-};
 
 export async function freePort(): Promise<number> {
   const server = createTcpServer();
@@ -49,14 +28,27 @@ export async function freePort(): Promise<number> {
 export class Backend {
   readonly folder = mkdtempSync(join(tmpdir(), 'todo-web-'));
   port = 0;
+
+  /** With a moment (UTC) the program's clock begins there: Debian's faketime sees to it. */
+  constructor(private readonly moment: string | null = null) {}
+
   private process: ChildProcess | null = null;
   private log = '';
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
 
   async start(): Promise<void> {
     if (!existsSync(program)) throw new Error(`${program} is missing: run ./dev build`);
     this.port ||= await freePort();
-    this.process = spawn(program, ['serve'], {
+    const command =
+      this.moment === null
+        ? [program, 'serve']
+        : ['faketime', '--exclude-monotonic', '-f', this.moment, program, 'serve'];
+    this.process = spawn(command[0]!, command.slice(1), {
       env: {
+        TZ: 'UTC',
         PATH: process.env.PATH ?? '',
         HOST: '127.0.0.1',
         PORT: String(this.port),
@@ -82,7 +74,7 @@ export class Backend {
   }
 
   private ready(): Promise<boolean> {
-    return fetch(`http://127.0.0.1:${this.port}/readyz`).then(
+    return fetch(`${this.url}/readyz`).then(
       (response) => response.ok,
       () => false,
     );
@@ -105,18 +97,17 @@ export class Backend {
   }
 }
 
-/** Serves what was built as the program does, and hands on everything else to it. */
-export class Front {
+/** Stands between a page and the program, to do to them what networks and deploys do. */
+export class FaultyProxy {
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   /** While false, no WebSocket is let through. */
   webSockets = true;
+  /** Once true, the program's scripts have other names, as those of a new build. */
+  deployed = false;
   port = 0;
 
-  constructor(
-    private readonly backend: Backend,
-    private readonly folder = dist,
-  ) {
+  constructor(private readonly backend: Backend) {
     this.server = createServer((from, to) => this.answer(from, to));
     this.server.on('upgrade', (from, socket, head) => this.upgrade(from, socket as Socket, head));
     this.server.on('connection', (socket) => {
@@ -140,25 +131,29 @@ export class Front {
   }
 
   private answer(from: IncomingMessage, to: ServerResponse): void {
-    const path = new URL(from.url ?? '/', 'http://x').pathname;
-    if (/^\/(api|healthz|readyz)\b/.test(path)) {
-      this.handOn(from, to);
-      return;
-    }
-    const file = normalize(join(this.folder, path));
-    const inside = file.startsWith(this.folder);
-    if (inside && extname(file) !== '' && existsSync(file)) send(to, file, path);
-    else if (path.startsWith('/assets/')) to.writeHead(404).end();
-    else send(to, join(this.folder, 'index.html'), '/');
-  }
-
-  private handOn(from: IncomingMessage, to: ServerResponse): void {
-    const { method, url, headers } = from;
+    const path = from.url ?? '/';
+    const renames = this.deployed && !path.startsWith('/api/');
+    const { method } = from;
+    const headers = renames ? { ...from.headers, 'accept-encoding': 'identity' } : from.headers;
+    if (renames) delete headers['if-none-match'];
     const onward = request(
-      { host: '127.0.0.1', port: this.backend.port, method, path: url, headers },
-      (answer) => {
-        to.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(to);
+      {
+        host: '127.0.0.1',
+        port: this.backend.port,
+        method,
+        path: renames ? path.replace(/(new-)?([\w-]+\.js)$/, oldName) : path,
+        headers,
+      },
+      async (answer) => {
+        if (!renames) {
+          to.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(to);
+          return;
+        }
+        const text = (await answer.setEncoding('utf8').toArray()).join('');
+        const { 'content-length': _, ...rest } = answer.headers;
+        to.writeHead(answer.statusCode ?? 502, rest);
+        to.end(text.replaceAll(/([\w.-]+\.js\b)/g, 'new-$1'));
       },
     );
     // As if the program itself were gone: the browser sees a lost connection, not a proxy's page.
@@ -185,13 +180,6 @@ export class Front {
   }
 }
 
-function send(to: ServerResponse, file: string, path: string): void {
-  const hashed = path.startsWith('/assets/');
-  to.writeHead(200, {
-    'Content-Type': types[extname(file)] ?? 'application/octet-stream',
-    'Cache-Control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
-    'Content-Security-Policy': policy,
-    'X-Content-Type-Options': 'nosniff',
-  });
-  to.end(readFileSync(file));
-}
+/** What a new script is called in the program; a script of before is not there any more. */
+const oldName = (_: string, isNew: string | undefined, name: string) =>
+  isNew ? name : `gone-${name}`;

@@ -1,12 +1,11 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { Account, launch, openPage, type Watched } from './browser';
-import { Backend, Front } from './server';
+import { Backend, FaultyProxy } from './server';
 
 /** One program and one browser for the tests of a file; each test has an account and pages of its own. */
 export class Suite {
   backend = new Backend();
-  front = new Front(this.backend);
   browser!: Browser;
   /** Whether the program has the WebSocket; without it the page polls. */
   has = { socket: false };
@@ -15,7 +14,6 @@ export class Suite {
   constructor() {
     beforeAll(async () => {
       await this.backend.start();
-      await this.front.start();
       const api = `${this.url}/api/v1`;
       this.has.socket = (await fetch(`${api}/ws`)).status !== 404;
       this.browser = await launch();
@@ -29,7 +27,6 @@ export class Suite {
     });
     afterAll(async () => {
       await this.browser?.close();
-      await this.front.end();
       await this.backend.end();
     });
   }
@@ -40,7 +37,18 @@ export class Suite {
   }
 
   get url(): string {
-    return this.front.url;
+    return this.backend.url;
+  }
+
+  /** Does something with a proxy before the program. */
+  async withProxy(what: (proxy: FaultyProxy) => Promise<void>): Promise<void> {
+    const proxy = new FaultyProxy(this.backend);
+    await proxy.start();
+    try {
+      await what(proxy);
+    } finally {
+      await proxy.end();
+    }
   }
 
   account(timezone?: string): Promise<Account> {
@@ -48,10 +56,14 @@ export class Suite {
   }
 
   /** A page that is signed in; whatever it complains of fails the test at its end. */
-  async page(account: Account | null, options: BrowserContextOptions = {}): Promise<Watched> {
+  async page(
+    account: Account | null,
+    options: BrowserContextOptions = {},
+    url = this.url,
+  ): Promise<Watched> {
     const watched = await openPage(this.browser, options);
     this.opened.push(watched);
-    if (account !== null) await account.signIn(watched.context);
+    if (account !== null) await account.signIn(watched.context, url);
     return watched;
   }
 }

@@ -45,18 +45,10 @@ void run_ready(const ExchangePtr& exchange) {
   exchange->respond(std::move(response));
 }
 
-void run_home(const ExchangePtr& exchange) {
-  net::Response response;
-  response.status = 303;
-  response.with("Location", "/api/docs");
-  exchange->respond(std::move(response));
-}
-
 }  // namespace
 
 void add_meta_routes(std::vector<Route>& routes) {
   using enum net::Method;
-  routes.push_back({get, "/", Access::open, run_home});
   routes.push_back({get, "/healthz", Access::open, run_alive});
   routes.push_back({get, "/readyz", Access::open, run_ready});
   routes.push_back(

@@ -20,9 +20,6 @@ service::IfMatch parse_if_match(const net::Request& request);
 std::string task_etag(const Task& task);
 // The answer to whoever made a task.
 net::Response render_created_task(const Exchange& exchange, const Task& task);
-// Whether an If-None-Match names `etag`, or is `*`: the weak comparison (RFC 9110,
-// section 8.8.3.2).
-bool none_match_names(std::string_view header, std::string_view etag);
 
 // A date, a local time or an instant; nullopt for anything else. Resolved in the user's zone where
 // it has none of its own.

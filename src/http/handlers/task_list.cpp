@@ -10,6 +10,7 @@
 #include "domain/task_json.h"
 #include "domain/time_zone.h"
 #include "http/cursor.h"
+#include "http/etag.h"
 #include "http/handlers/task_input.h"
 #include "http/unit_route.h"
 

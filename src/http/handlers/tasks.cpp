@@ -8,6 +8,7 @@
 #include "domain/recurrence.h"
 #include "domain/task_json.h"
 #include "domain/time_zone.h"
+#include "http/etag.h"
 #include "http/handlers/handlers.h"
 #include "http/handlers/task_input.h"
 #include "http/handlers/task_list.h"

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/time_text.h"
+#include "http/etag.h"
 #include "http/handlers/task_input.h"
 #include "http/problem.h"
 

@@ -1,0 +1,1 @@
+export function weigh(): { entry: number; all: number; css: number };
