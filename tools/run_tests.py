@@ -379,6 +379,26 @@ def web(options: argparse.Namespace) -> Counts:
     return total
 
 
+# --- the deployment -------------------------------------------------------------------------------
+
+
+def with_tools(name: str, what: str, folder: str, options: argparse.Namespace) -> Counts:
+    """Tests of the deployment, once the programs that they drive are there: those of the installer's set."""
+    command = ["/usr/bin/python3", "-u", "tests/deploy/install.py", what]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    running.add(process)
+    missing = process.wait() != 0
+    running.discard(process)
+    # What the others need may be there all the same.
+    counts = pytest(name, folder, options)
+    counts.failed += missing
+    return counts
+
+
+def deploy_files(options: argparse.Namespace) -> Counts:
+    return with_tools("deploy_files", "files", "tests/deploy/files", options)
+
+
 # --- sanitizers and fuzzing -----------------------------------------------------------------------
 
 
@@ -476,6 +496,7 @@ SUITES = {
     "property": properties,
     "integration": integration,
     "docs": docs,
+    "deploy_files": deploy_files,
     "crash": crash,
     "lint": lint,
     "asan": asan,
