@@ -186,6 +186,9 @@ class Recorder:
         template = self.template(target)
         where = f"{method} {template or target[:100]} {response.status}"
         if template is None:
+            # The web interface is no part of the API, nor may it be where the API is.
+            if response.status in (200, 304) and not target.startswith("/api"):
+                return None
             return self._check_unknown_path(where, method, response)
         operation = self.operations.get(("GET" if method == "HEAD" else method, template))
         status = str(response.status)
