@@ -218,6 +218,10 @@ class Parser {
         ->type_name("");
   }
 
+  void add_dry_run(CLI::App* sub) {
+    sub->add_flag("--dry-run", result_.operation.dry_run, "Only say what it would do");
+  }
+
   void add_user_option(CLI::App* sub, bool required) {
     sub->add_option("--user", result_.operation.user, "The user's email")
         ->required(required)
@@ -232,15 +236,22 @@ class Parser {
     add_user_option(add_operation(*audit, "verify", "audit verify",
                                   "Check the hash chains; exit 1 when one does not hold"),
                     false);
-    add_operation(*audit, "archive", "audit archive", "Archive entries older than AUDIT_RETENTION");
+    add_dry_run(add_operation(*audit, "archive", "audit archive",
+                              "Archive entries older than AUDIT_RETENTION"));
     CLI::App* restore_audit = add_operation(*audit, "restore", "audit restore",
                                             "Bring a user's newest archived segment back");
     add_user_option(restore_audit, true);
     restore_audit->add_flag("--all", result_.operation.all, "All segments");
+    add_dry_run(restore_audit);
     CLI::App* export_audit = add_operation(*audit, "export", "audit export",
                                            "Write the chains to files, one NDJSON file a user");
     add_user_option(export_audit, false);
     add_path(export_audit, "--output", "The folder to write to");
+    add_dry_run(export_audit);
+    add_dry_run(
+        add_operation(app_, "purge", "purge",
+                      "Delete now what has been kept long enough: deleted tasks and accounts, "
+                      "notifications, sessions, idempotency keys"));
 
     CLI::App* events = add_group(app_, "events", "Events");
     CLI::App* dead = add_group(*events, "dead", "Events that could not be applied");

@@ -121,7 +121,12 @@ OperationContext Core::operation_context() {
             if (!claimed) return {1, claimed.error() + "\n"};
             return {0, fmt::format("{} reminder{} claimed\n", *claimed, *claimed == 1 ? "" : "s")};
           },
-          [this] { return housekeeping->archive_audit(); },
+          [this](bool dry_run) {
+            return dry_run ? housekeeping->count_archivable() : housekeeping->archive_audit();
+          },
+          [this](bool dry_run) {
+            return dry_run ? housekeeping->purge_dry_run() : housekeeping->purge();
+          },
           {},
           [this] {
             housekeeping->wake();

@@ -102,8 +102,31 @@ OperationResult verify_audit(const OperationContext& context, const Operation& o
   return result;
 }
 
+OperationResult count_restorable(const OperationContext& context, const Uuid& user_id, bool all) {
+  std::int64_t entries = 0;
+  int count = 0;
+  read(context, [&](storage::ReadTx& tx) {
+    if (!all) {
+      const auto newest = tx.newest_audit_segment(user_id);
+      count = newest ? 1 : 0;
+      if (newest) entries = newest->last_seq - newest->first_seq + 1;
+      return;
+    }
+    std::int64_t seq = 0;
+    for (auto page = tx.audit_segments(user_id, seq, 1); !page.empty();
+         page = tx.audit_segments(user_id, seq, 1)) {
+      seq = page.back().last_seq;
+      entries += seq - page.back().first_seq + 1;
+      ++count;
+    }
+  });
+  return {0, fmt::format("{} entries of {} segment{} would come back\n", entries, count,
+                         count == 1 ? "" : "s")};
+}
+
 OperationResult restore_audit(const OperationContext& context, const Operation& operation) {
   const User user = find_user(context, operation.user);
+  if (operation.dry_run) return count_restorable(context, user.id, operation.all);
   std::int64_t total = 0;
   int segments = 0;
   int restored = 0;
@@ -160,7 +183,18 @@ std::int64_t export_chain(const OperationContext& context, const Uuid& user_id,
   return count;
 }
 
+OperationResult count_exportable(const OperationContext& context, const Operation& operation) {
+  std::int64_t entries = 0;
+  const std::vector<Uuid> users = chosen_users(context, operation);
+  for (const Uuid& user_id : users) {
+    // A chain has an entry for each seq.
+    read(context, [&](storage::ReadTx& tx) { entries += tx.audit_head(user_id).seq; });
+  }
+  return {0, fmt::format("{} entries of {} chains would be written\n", entries, users.size())};
+}
+
 OperationResult export_audit(const OperationContext& context, const Operation& operation) {
+  if (operation.dry_run) return count_exportable(context, operation);
   const std::filesystem::path directory = operation.arguments.at(0);
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
@@ -331,8 +365,20 @@ OperationResult run_reminders(const OperationContext& context, const Operation&)
   return context.run_reminders();
 }
 
-OperationResult archive_audit(const OperationContext& context, const Operation&) {
-  return {0, fmt::format("{} entries archived\n", context.archive_audit())};
+OperationResult archive_audit(const OperationContext& context, const Operation& operation) {
+  const std::int64_t entries = context.archive_audit(operation.dry_run);
+  return {0, fmt::format("{} entries {}archived\n", entries, operation.dry_run ? "would be " : "")};
+}
+
+OperationResult purge(const OperationContext& context, const Operation& operation) {
+  OperationResult result;
+  for (const pipeline::Purged& each : context.purge(operation.dry_run)) {
+    std::string kind(each.kind);
+    std::ranges::replace(kind, '_', ' ');
+    result.output += fmt::format("{}: {}{} {}\n", kind, each.is_least ? "at least " : "",
+                                 each.count, operation.dry_run ? "would go" : "gone");
+  }
+  return result;
 }
 
 using Run = OperationResult (*)(const OperationContext&, const Operation&);
@@ -344,6 +390,7 @@ const std::map<std::string_view, Run>& operations() {
       {"audit archive", archive_audit},
       {"audit restore", restore_audit},
       {"audit export", export_audit},
+      {"purge", purge},
       {"events dead list", list_dead},
       {"events dead retry", retry_dead},
       {"events dead drop", drop_dead},
@@ -361,6 +408,11 @@ std::string text_member(const boost::json::object& object, std::string_view name
   const auto* value = object.if_contains(name);
   return value != nullptr && value->is_string() ? std::string(std::string_view(value->get_string()))
                                                 : std::string();
+}
+
+bool flag_member(const boost::json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 }  // namespace
@@ -393,6 +445,7 @@ std::string operation_json(const Operation& operation) {
   json.member("timezone", operation.timezone)
       .member("password", operation.password)
       .member("all", operation.all)
+      .member("dry_run", operation.dry_run)
       .end_object();
   return out;
 }
@@ -407,8 +460,8 @@ std::optional<Operation> parse_operation(std::string_view text) {
   operation.display_name = text_member(object, "display_name");
   operation.timezone = text_member(object, "timezone");
   operation.password = text_member(object, "password");
-  if (const auto* all = object.if_contains("all"); all != nullptr && all->is_bool())
-    operation.all = all->get_bool();
+  operation.all = flag_member(object, "all");
+  operation.dry_run = flag_member(object, "dry_run");
   if (const auto* arguments = object.if_contains("arguments");
       arguments != nullptr && arguments->is_array()) {
     for (const auto& argument : arguments->get_array()) {
@@ -436,9 +489,8 @@ std::optional<OperationResult> parse_result(std::string_view text) {
   const boost::json::object& object = parsed->get_object();
   const auto* code = object.if_contains("exit_code");
   if (code == nullptr || !code->is_int64()) return std::nullopt;
-  const auto* refused = object.if_contains("refused");
   return OperationResult{static_cast<int>(code->get_int64()), text_member(object, "output"),
-                         refused != nullptr && refused->is_bool() && refused->get_bool()};
+                         flag_member(object, "refused")};
 }
 
 }  // namespace todo::app

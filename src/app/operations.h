@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "domain/audit_entry.h"
+#include "pipeline/housekeeping.h"
 #include "storage/store.h"
 
 namespace todo::app {
@@ -23,6 +24,7 @@ struct Operation {
   std::string timezone;      // --timezone
   std::string password;      // never on the command line
   bool all = false;          // --all
+  bool dry_run = false;      // --dry-run: only tells what it would do
 };
 
 struct OperationResult {
@@ -38,7 +40,8 @@ struct OperationContext {
   IdGenerator& ids;
   const AuditKeys& audit_keys;
   std::function<OperationResult()> run_reminders;
-  std::function<std::int64_t()> archive_audit;
+  std::function<std::int64_t(bool dry_run)> archive_audit;
+  std::function<std::vector<pipeline::Purged>(bool dry_run)> purge;
   std::function<void(const std::optional<Uuid>&)>
       forget_credentials;  // of one user, or everybody's
   std::function<void()> wake_housekeeping;

@@ -1,5 +1,6 @@
 #include "domain/task_json.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <boost/json.hpp>
@@ -30,6 +31,46 @@ std::optional<Instant> due_date(const Task& task) {
   return task.due ? std::optional(task.due->at) : std::nullopt;
 }
 std::optional<Date> due_on_date(const Task& task) { return task.due ? task.due->on : std::nullopt; }
+
+// `put_…` writes at most `bytes_max` and answers where it ended.
+template <class Put>
+void append(std::string& out, std::size_t bytes_max, Put put_all) {
+  const std::size_t before = out.size();
+  out.resize_and_overwrite(before + bytes_max, [&](char* text, std::size_t) {
+    return static_cast<std::size_t>(put_all(text + before) - text);
+  });
+}
+
+char* put(char* to, std::string_view text) { return std::ranges::copy(text, to).out; }
+
+char* put_word(char* to, std::string_view word) { return put(put(put(to, "\""), word), "\""); }
+
+template <class T>
+char* put_optional(char* to, const std::optional<T>& value) {
+  return value ? put_json(to, *value) : put(to, "null");
+}
+
+char* put_priority(char* to, const std::optional<Priority>& priority) {
+  return priority ? put_word(to, to_string(*priority)) : put(to, "null");
+}
+
+char* put_weekdays(char* to, const std::optional<WeekdaySet>& weekdays) {
+  if (!weekdays) return put(to, "null");
+  char separator = '[';
+  for (int day = 0; day < 7; ++day) {
+    if (!weekdays->contains(day)) continue;
+    *to++ = separator;
+    to = put_word(to, weekday_name(day));
+    separator = ',';
+  }
+  if (separator == '[') *to++ = '[';
+  return put(to, "]");
+}
+
+void append_text(std::string& out, std::string_view key, const std::optional<std::string>& text) {
+  out += key;
+  text ? append_json_string(out, *text) : void(out += "null");
+}
 
 // The two halves of a change, written side by side.
 class ChangeWriter {
@@ -138,23 +179,40 @@ void write_recurrence(JsonWriter& json, const Recurrence& recurrence) {
   json.member("recurrence_from", to_string(recurrence.from));
 }
 
+// A list is some thousand members: these are put one after the other where they will stay, their
+// names with what stands around them.
 void write_task(JsonWriter& json, const Task& task) {
-  json.begin_object()
-      .member("id", task.id)
-      .member("user_id", task.user_id)
-      .member("title", task.title);
-  json.member("description", task.description)
-      .member("completed", task.completed())
-      .member("completed_at", task.completed_at);
-  json.member("due_date", due_date(task)).member("due_on", due_on_date(task)).key("priority");
-  write_priority(json, task.priority);
-  json.member("category", task.category);
-  write_recurrence(json, task.recurrence);
-  json.member("parent_task_id", task.parent_task_id)
-      .member("series_id", task.series_id)
-      .member("occurrence", task.occurrence)
-      .member("version", task.version);
-  json.member("created_at", task.created_at).member("updated_at", task.updated_at).end_object();
+  thread_local std::string out;
+  out.clear();
+  append(out, 110, [&](char* to) {
+    to = put_json(put(to, R"({"id":)"), task.id);
+    to = put_json(put(to, R"(,"user_id":)"), task.user_id);
+    return put(to, R"(,"title":)");
+  });
+  append_json_string(out, task.title);
+  append_text(out, R"(,"description":)", task.description);
+  append(out, 240, [&](char* to) {
+    to = put_json(put(to, R"(,"completed":)"), task.completed());
+    to = put_optional(put(to, R"(,"completed_at":)"), task.completed_at);
+    to = put_optional(put(to, R"(,"due_date":)"), due_date(task));
+    to = put_optional(put(to, R"(,"due_on":)"), due_on_date(task));
+    return put_priority(put(to, R"(,"priority":)"), task.priority);
+  });
+  append_text(out, R"(,"category":)", task.category);
+  append(out, 600, [&](char* to) {
+    to = put_word(put(to, R"(,"recurrence_rule":)"), to_string(task.recurrence.rule));
+    to = put_json(put(to, R"(,"recurrence_interval":)"), task.recurrence.interval);
+    to = put_weekdays(put(to, R"(,"recurrence_weekdays":)"), task.recurrence.weekdays);
+    to = put_word(put(to, R"(,"recurrence_from":)"), to_string(task.recurrence.from));
+    to = put_optional(put(to, R"(,"parent_task_id":)"), task.parent_task_id);
+    to = put_json(put(to, R"(,"series_id":)"), task.series_id);
+    to = put_json(put(to, R"(,"occurrence":)"), task.occurrence);
+    to = put_json(put(to, R"(,"version":)"), task.version);
+    to = put_json(put(to, R"(,"created_at":)"), task.created_at);
+    to = put_json(put(to, R"(,"updated_at":)"), task.updated_at);
+    return put(to, "}");
+  });
+  json.raw(out);
 }
 
 std::string task_json(const Task& task) {

@@ -29,6 +29,35 @@ bool is_due(Instant now, Instant& at, std::chrono::minutes every) {
   return true;
 }
 
+constexpr std::string_view archived_entries = "audit_entries";
+constexpr std::string_view purged_accounts = "accounts";
+
+// What is kept for a time. A purge takes at most `limit` rows and tells how many.
+struct Kept {
+  std::string_view kind;
+  std::function<int(storage::Tx&, Instant now, int limit)> purge;
+};
+
+const std::vector<Kept>& kept() {
+  using storage::Tx;
+  static const std::vector<Kept> all{
+      {"deleted_tasks",
+       [](Tx& tx, Instant now, int limit) {
+         return tx.purge_deleted_tasks(now - limits::deleted_task_kept, limit);
+       }},
+      {"notifications",
+       [](Tx& tx, Instant now, int limit) {
+         return tx.purge_notifications(now - limits::notification_purged_after, limit);
+       }},
+      {"sessions", [](Tx& tx, Instant now, int limit) { return tx.purge_sessions(now, limit); }},
+      {"idempotency_keys",
+       [](Tx& tx, Instant now, int limit) {
+         return tx.purge_idempotency_keys(now - limits::idempotency_kept, limit);
+       }},
+  };
+  return all;
+}
+
 }  // namespace
 
 Housekeeping::Housekeeping(storage::Store& store, const Clock& clock, IdGenerator& ids,
@@ -40,7 +69,16 @@ Housekeeping::Housekeeping(storage::Store& store, const Clock& clock, IdGenerato
       keys_(keys),
       hint_(hint),
       audit_retention_(audit_retention),
-      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {}
+      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {
+  const auto counter = [&](std::string_view kind) {
+    purged_[kind] = &metrics.counter("todo_retention_rows_total",
+                                     "Rows archived or deleted at the end of their time",
+                                     {{"kind", std::string(kind)}});
+  };
+  counter(archived_entries);
+  counter(purged_accounts);
+  for (const Kept& each : kept()) counter(each.kind);
+}
 
 void Housekeeping::start() {
   worker_.start([this] { return round(); });
@@ -61,7 +99,7 @@ void Housekeeping::work(Instant now) {
   recompute();
   purge_users();
   read([&](storage::ReadTx& tx) { dead_letters_.set(static_cast<double>(tx.count_dead())); });
-  if (is_due(now, hourly_at_, hour)) retain();
+  if (is_due(now, hourly_at_, hour)) purge_rows();
   if (is_due(now, daily_at_, day)) {
     const std::int64_t archived = archive_audit();
     if (archived > 0) log::info("audit entries were archived", {{"count", archived}});
@@ -102,9 +140,15 @@ void Housekeeping::recompute() {
   }
 }
 
-void Housekeeping::purge_users() {
+std::vector<Uuid> Housekeeping::deleted_users() {
   std::vector<Uuid> users;
   read([&](storage::ReadTx& tx) { users = tx.users_to_purge(int{users_per_round}); });
+  return users;
+}
+
+std::int64_t Housekeeping::purge_users() {
+  std::int64_t gone = 0;
+  const std::vector<Uuid> users = deleted_users();
   if (users.size() == users_per_round) asked_ = true;  // the others next
   for (const Uuid& user_id : users) {
     bool ended = false;
@@ -115,35 +159,56 @@ void Housekeeping::purge_users() {
       });
       if (!written) break;
     }
-    if (ended) log::info("a deleted account's data is gone", {{"user_id", user_id.to_string()}});
+    if (!ended) continue;
+    ++gone;
+    log::info("a deleted account's data is gone", {{"user_id", user_id.to_string()}});
   }
+  purged_.at(purged_accounts)->add(static_cast<double>(gone));
+  return gone;
 }
 
-void Housekeeping::retain() {
+std::vector<Purged> Housekeeping::purge_rows() {
   const Instant now = clock_.now();
-  using Purge = std::function<int(storage::Tx&)>;
-  const std::vector<Purge> purges{
-      [now](storage::Tx& tx) {
-        return tx.purge_deleted_tasks(now - limits::deleted_task_kept, purge_rows_per_unit);
-      },
-      [now](storage::Tx& tx) {
-        return tx.purge_notifications(now - limits::notification_purged_after, purge_rows_per_unit);
-      },
-      [now](storage::Tx& tx) { return tx.purge_sessions(now, purge_rows_per_unit); },
-      [now](storage::Tx& tx) {
-        return tx.purge_idempotency_keys(now - limits::idempotency_kept, purge_rows_per_unit);
-      },
-  };
-  for (const Purge& purge : purges) {
+  std::vector<Purged> purged;
+  for (const Kept& each : kept()) {
+    std::int64_t total = 0;
     int gone = purge_rows_per_unit;
     while (gone >= purge_rows_per_unit) {
       const bool written = write([&](storage::Tx& tx) {
-        gone = tx.try_single(storage::SingleWork::retention) ? purge(tx) : 0;
+        gone = tx.try_single(storage::SingleWork::retention)
+                   ? each.purge(tx, now, purge_rows_per_unit)
+                   : 0;
         return gone > 0 ? storage::Verdict::commit : storage::Verdict::roll_back;
       });
       if (!written) break;
+      total += gone;
     }
+    purged_.at(each.kind)->add(static_cast<double>(total));
+    purged.push_back({each.kind, total, false});
   }
+  return purged;
+}
+
+std::vector<Purged> Housekeeping::purge() {
+  std::vector<Purged> purged = purge_rows();
+  purged.push_back({purged_accounts, purge_users(), false});
+  return purged;
+}
+
+std::vector<Purged> Housekeeping::purge_dry_run() {
+  const Instant now = clock_.now();
+  std::vector<Purged> purged;
+  for (const Kept& each : kept()) {
+    int found = 0;
+    write([&](storage::Tx& tx) {
+      found = each.purge(tx, now, purge_rows_per_unit);
+      return storage::Verdict::roll_back;
+    });
+    purged.push_back({each.kind, found, found >= purge_rows_per_unit});
+  }
+  const std::size_t users = deleted_users().size();
+  purged.push_back({purged_accounts, static_cast<std::int64_t>(users), users == users_per_round});
+  return purged;
 }
 
 std::vector<storage::AuditChain> Housekeeping::chains_after(std::optional<Uuid> user) {
@@ -160,7 +225,7 @@ std::int64_t Housekeeping::archive_audit() {
     for (const storage::AuditChain& chain : chains) {
       bool some_left = false;
       read([&](storage::ReadTx& tx) {
-        some_left = service::has_archivable(tx, chain.user_id, before);
+        some_left = !service::archivable(tx, chain.user_id, before, 0, 1).empty();
       });
       int archived = some_left ? 1 : 0;
       while (archived > 0) {
@@ -173,6 +238,27 @@ std::int64_t Housekeeping::archive_audit() {
         if (!written) break;
         total += archived;
       }
+    }
+  }
+  purged_.at(archived_entries)->add(static_cast<double>(total));
+  return total;
+}
+
+std::int64_t Housekeeping::count_archivable() {
+  std::int64_t total = 0;
+  const Instant before = clock_.now() - audit_retention_;
+  for (auto chains = chains_after(std::nullopt); !chains.empty() && !worker_.stopping();
+       chains = chains_after(chains.back().user_id)) {
+    for (const storage::AuditChain& chain : chains) {
+      std::vector<AuditEntry> page;
+      std::int64_t seq = 0;
+      do {
+        read([&](storage::ReadTx& tx) {
+          page = service::archivable(tx, chain.user_id, before, seq, limits::rows_per_unit_max);
+        });
+        if (!page.empty()) seq = page.back().seq;
+        total += static_cast<std::int64_t>(page.size());
+      } while (page.size() == limits::rows_per_unit_max);
     }
   }
   return total;

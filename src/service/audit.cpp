@@ -160,17 +160,6 @@ std::vector<AuditEntry> parse_lines(std::string_view text) {
   return entries;
 }
 
-// The oldest entries still in the table, up to the first one that is not old enough: chains archive
-// in order.
-std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before,
-                                   int entries_max) {
-  auto entries = tx.audit_after(user_id, 0, entries_max);
-  const auto young = std::ranges::find_if(
-      entries, [before](const AuditEntry& e) { return e.timestamp >= before; });
-  entries.erase(young, entries.end());
-  return entries;
-}
-
 void add_waiting(storage::ReadTx& tx, const Uuid& user_id, ChainVerifier& verifier) {
   std::optional<Uuid> after;
   for (auto events = tx.list_outbox_of(user_id, Topic::audit, after, verify_page_rows);
@@ -384,7 +373,7 @@ std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment) {
 int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id, Instant before,
                     int entries_max) {
   tx.lock_audit_heads({user_id});
-  const auto entries = archivable(tx, user_id, before, entries_max);
+  const auto entries = archivable(tx, user_id, before, 0, entries_max);
   if (entries.empty()) return 0;
   std::string text;
   for (const AuditEntry& entry : entries) append_segment_line(text, entry);
@@ -422,8 +411,13 @@ int restore_segment(storage::Tx& tx, const Uuid& user_id) {
   return static_cast<int>(entries.size());
 }
 
-bool has_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before) {
-  return !archivable(tx, user_id, before, 1).empty();
+std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before,
+                                   std::int64_t after_seq, int entries_max) {
+  auto entries = tx.audit_after(user_id, after_seq, entries_max);
+  const auto young = std::ranges::find_if(
+      entries, [before](const AuditEntry& e) { return e.timestamp >= before; });
+  entries.erase(young, entries.end());
+  return entries;
 }
 
 }  // namespace todo::service

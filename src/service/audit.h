@@ -89,8 +89,10 @@ int archive_segment(storage::Tx& tx, const AuditKeys& keys, const Uuid& user_id,
 // Brings the newest archived segment back (oldest entries stay archived). Returns how many entries;
 // 0: none is archived.
 int restore_segment(storage::Tx& tx, const Uuid& user_id);
-// Whether `archive_segment` would take anything.
-bool has_archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before);
+// The oldest entries in the table after `after_seq`, up to the first one that is not from before
+// then: chains archive in order.
+std::vector<AuditEntry> archivable(storage::ReadTx& tx, const Uuid& user_id, Instant before,
+                                   std::int64_t after_seq, int entries_max);
 // The entries of a segment. Throws std::runtime_error when it is damaged.
 std::vector<AuditEntry> read_segment(const storage::AuditSegment& segment);
 

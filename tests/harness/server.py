@@ -161,6 +161,10 @@ class Server:
             assert done.returncode == 0, f"{arguments}: {done.returncode}: {done.stdout}{done.stderr}"
         return done
 
+    def told(self, *arguments) -> list:
+        """The lines that a subcommand prints, but for those of the log."""
+        return [line for line in self.run(*arguments).stdout.splitlines() if not line.startswith("{")]
+
     # --- HTTP ---
 
     @property

@@ -352,6 +352,30 @@ def test_old_entries_are_archived_and_the_chain_holds_across(start):
     assert [entry["seq"] for entry in user.audit()] == [3, 2, 1] and verify(user)["verified"]
 
 
+def test_a_dry_run_tells_what_would_be_archived_exported_and_restored(start):
+    server = start(faketime=True)
+    user = server.user()
+    old = user.task("Old")
+    user.edit(old, title="Older")
+    server.set_clock_offset(91 * 86400)
+    user.login()
+    user.task("New")
+    before = user.audit()
+    assert server.told("audit", "archive", "--dry-run") == ["2 entries would be archived"]
+    target = server.folder / "export"
+    told = server.told("audit", "export", "--output", str(target), "--dry-run")
+    assert told == ["3 entries of 1 chains would be written"] and not target.exists()
+    assert user.audit() == before
+    assert "2 entries archived" in server.run("audit", "archive").stdout
+    if server.store.name == "sqlite":  # there the server does what the subcommand asks for
+        assert server.metric("todo_retention_rows_total", 'kind="audit_entries"') == 2
+    for flags in ([], ["--all"]):
+        told = server.told("audit", "restore", "--user", user.email, "--dry-run", *flags)
+        assert told == ["2 entries of 1 segment would come back"]
+    assert [entry["seq"] for entry in user.audit()] == [3]
+    assert server.told("audit", "archive", "--dry-run") == ["0 entries would be archived"]
+
+
 def test_the_daily_line_publishes_the_heads(start):
     server = start()
     user = server.user()

@@ -359,6 +359,26 @@ def test_a_deleted_task_is_gone_until_it_is_restored(user):
     user.post(f"/tasks/{uuid.uuid4()}/restore").expect(404)
 
 
+def test_a_purge_deletes_what_its_dry_run_told_of_and_nothing_else(timed):
+    user = timed.user()
+    kept, gone = user.task("Kept"), user.task("Gone")
+    user.delete(f"/tasks/{gone['id']}").expect(204)
+    user.post("/tasks", {"title": "With a key"}, headers={"Idempotency-Key": "k"}).expect(201)
+    timed.stop()  # which would do it by itself
+    timed.set_clock_offset(31 * 86400)
+    would = timed.told("purge", "--dry-run")
+    assert would == timed.told("purge", "--dry-run")
+    assert would[:2] == ["deleted tasks: 1 would go", "notifications: 0 would go"]
+    assert would[3:] == ["idempotency keys: 1 would go", "accounts: 0 would go"]
+    gone_now = timed.told("purge")
+    assert gone_now == [line.replace("would go", "gone") for line in would]
+    assert all(": 0 " in line for line in timed.told("purge", "--dry-run"))
+    timed.start()
+    user.login()
+    user.get(f"/tasks/{kept['id']}").expect(200)
+    assert sorted(task["title"] for task in user.tasks()) == ["Kept", "With a key"]
+
+
 def test_a_deleted_task_can_be_restored_for_thirty_days(timed):
     user = timed.user()
     task = user.task()
