@@ -102,7 +102,9 @@ class Server:
         return env | {key: str(value) for key, value in self.settings.items()}
 
     def set_clock_offset(self, seconds: float) -> None:
-        """The server's clock runs this much ahead of the machine's."""
+        """The server's clock runs this much ahead of the machine's. What happened before has then had
+        its effects: an event that waits for a month is given up."""
+        self.store.settle()
         self.offset = seconds
         new = self.clock_file.with_suffix(".new")
         new.write_text(f"{seconds:+.3f}\n")
