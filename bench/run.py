@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -30,6 +31,7 @@ CLIENTS = 64
 LIST_USERS, TASKS_EACH = 100, 1_000
 AUDIT_ENTRIES = 1_000_000
 OCCURRENCES = 300
+SOCKETS, SOCKET_USERS, SOCKET_ROUNDS = 10_000, 100, 5
 PAGES = 300
 STARTS = 9
 PASSWORD = "correct horse battery"  # bench/seed.cpp has the same
@@ -58,8 +60,9 @@ def tool(name: str) -> str:
 class Server:
     """The program on a data directory, as it comes; its log goes to a file."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, **settings):
         self.folder = folder
+        self.settings = settings
         self.database = folder / "todo.db"
         self.process = None
 
@@ -71,7 +74,7 @@ class Server:
             "PORT": "0",
             "METRICS_PORT": "0",
             "RATE_LIMITS": "off",
-        }
+        } | self.settings
 
     def start(self) -> "Server":
         """Returns when it says that it is ready; `start_ms`: how long that took from its fork."""
@@ -141,8 +144,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: pathlib.Path):
-    server = Server(folder).start()
+def serving(folder: pathlib.Path, **settings):
+    server = Server(folder, **settings).start()
     try:
         yield server
     finally:
@@ -572,6 +575,66 @@ def logins() -> None:
     )
 
 
+def open_file_limit(files: int) -> None:
+    """For the programs that are started here; the rest is said where it is too low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (max(hard, files), hard):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            break
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < files:
+        say(f"  RLIMIT_NOFILE is {hard}, and {files} would be needed: fewer sockets are opened")
+
+
+def sockets() -> None:
+    """WebSockets that are open and quiet, and one change per user at once."""
+    open_file_limit(SOCKETS + 1_024)
+    room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1_024
+    count = min(SOCKETS, room // SOCKET_USERS * SOCKET_USERS)
+    folder, people = seed("sockets", "users", SOCKET_USERS, 1)
+    limits = {"SOCKETS_MAX": str(count), "SOCKETS_PER_USER_MAX": str(count // SOCKET_USERS)}
+    with serving(folder, **limits) as server:
+        load(server.port, 1, [[raw("GET", "/api/v1/tasks", person.token)] for person in people])
+        before = memory_mib(server.pid)
+        listener = subprocess.Popen(
+            [tool("sockets"), str(server.port), str(count), str(SOCKET_ROUNDS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            listener.stdin.write("".join(f"{person.token}\n" for person in people) + "\n")
+            listener.stdin.flush()
+            if listener.stdout.readline() != "open\n":
+                raise RuntimeError("the sockets could not be opened")
+            each = (memory_mib(server.pid) - before) * 1024 / count
+            cpu = cpu_seconds(server.pid)
+            output, _ = listener.communicate("go\n", timeout=120)
+            cpu = (cpu_seconds(server.pid) - cpu) / SOCKET_ROUNDS
+        finally:
+            listener.kill()
+            listener.wait()
+        result = json.loads(output)
+        after = memory_mib(server.pid)
+    row(
+        "memory of a WebSocket",
+        each,
+        "KiB",
+        16,
+        6,
+        f"{count} of {SOCKET_USERS} users, {before:.0f} MiB without; {after:.0f} MiB after the changes",
+    )
+    row(
+        f"{count} deliveries of a change per user, p99",
+        result["p99_ms"],
+        "ms",
+        500,
+        100,
+        f"median {result['p50_ms']:.0f} ms, last {result['max_ms']:.0f} ms, {SOCKET_ROUNDS} rounds, "
+        f"CPU of the server {cpu * 1000:.0f} ms a round",
+    )
+
+
 BENCHES = {
     "start": start,
     "next": next_occurrence,
@@ -579,6 +642,7 @@ BENCHES = {
     "lists": lists,
     "logins": logins,
     "audit": audit,
+    "sockets": sockets,
 }
 
 

@@ -412,8 +412,8 @@ def asan(options: argparse.Namespace) -> Counts:
 
 
 def tsan(options: argparse.Namespace) -> Counts:
-    """Where threads meet: the executors and queues of storage, pipeline and net."""
-    return gtests("tsan", unit_programs("base", "storage", "pipeline", "net")
+    """Where threads meet: the executors and queues of storage, pipeline, net and realtime."""
+    return gtests("tsan", unit_programs("base", "storage", "pipeline", "net", "realtime")
                   + one_program("storage_conformance", "storage_conformance"), options, jobs=1)
 
 

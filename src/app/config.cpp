@@ -57,6 +57,17 @@ Applied set_port(Config& config, const std::string& text) {
   return {};
 }
 
+constexpr int count_max = 1'000'000;
+
+template <int Config::* member>
+Applied set_count(Config& config, const std::string& text) {
+  const auto count = parse_integer(text);
+  if (!count || *count < 1 || *count > count_max)
+    return refused(fmt::format("must be a whole number, 1 to {}", count_max));
+  config.*member = static_cast<int>(*count);
+  return {};
+}
+
 template <bool Config::* member>
 Applied set_switch(Config& config, const std::string& text) {
   if (text != "on" && text != "off") return refused("must be on or off");
@@ -359,6 +370,10 @@ constexpr auto all_settings = std::to_array<Setting>({
      set_switch<&Config::registration>, show<&Config::registration>},
     {"RATE_LIMITS", "on or off; each replica counts for itself", "on", false,
      set_switch<&Config::rate_limits>, show<&Config::rate_limits>},
+    {"SOCKETS_MAX", "WebSockets that may be open here", "10000", false,
+     set_count<&Config::sockets_max>, show<&Config::sockets_max>},
+    {"SOCKETS_PER_USER_MAX", "WebSockets that each user may have open here", "50", false,
+     set_count<&Config::sockets_per_user_max>, show<&Config::sockets_per_user_max>},
     {"DATA_DIR", "Folder of the database, its keys and backups",
      "$XDG_DATA_HOME/todo-app, else ~/.local/share/todo-app", false, set_data_dir,
      show<&Config::data_dir>},

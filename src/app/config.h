@@ -25,6 +25,8 @@ struct Config {
   std::string public_url;                    // an origin (RFC 6454), or empty: unknown
   std::vector<std::string> trusted_proxies;  // addresses and CIDR ranges
   bool rate_limits = true;
+  int sockets_max = 10'000;  // WebSockets
+  int sockets_per_user_max = 50;
   std::string database_url;         // postgres://… or sqlite:PATH; empty: todo.db in data_dir
   std::string database_direct_url;  // PostgreSQL past its pooler
   int db_pool = 16;                 // PostgreSQL connections

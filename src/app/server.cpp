@@ -15,6 +15,7 @@
 #include "http/api.h"
 #include "net/server.h"
 #include "observability/log.h"
+#include "realtime/hub.h"
 #include "service/passwords.h"
 
 namespace todo::app {
@@ -28,6 +29,8 @@ constexpr std::chrono::seconds stop_reserve{2};
 // Files that are not connections: the database, its copies, the log.
 constexpr std::size_t files_reserved = 128;
 constexpr std::chrono::seconds control_drain_limit{1};
+// WebSockets whose clients do not answer a Close are cut off.
+constexpr std::chrono::seconds sockets_close_limit{4};
 constexpr int io_threads_max = 4;
 
 // Connections are files: the limit is raised as far as the system allows. Returns how many
@@ -92,8 +95,14 @@ class Running {
         passwords_(core.metrics),
         threads_(
             std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, io_threads_max)),
+        hub_({threads_, *core.store, core.clock, core.metrics},
+             {static_cast<std::size_t>(core.config.sockets_max),
+              static_cast<std::size_t>(core.config.sockets_per_user_max)}),
         api_({*core.store, core.clock, core.ids, jwt_, core.audit_keys, passwords_, *core.reminders,
-              core.metrics, [this] { return readiness(); }, [this] { core_.housekeeping->wake(); }},
+              core.metrics, [this] { return readiness(); }, [this] { core_.housekeeping->wake(); },
+              [this](const service::Credential& credential, Executor& executor) {
+                return hub_.admit(credential, executor);
+              }},
              {core.config.registration, core.config.rate_limits, core.config.public_url,
               core.config.trusted_proxies}),
         control_handler_(control_context()),
@@ -133,10 +142,16 @@ class Running {
     stopping_ = true;
     std::this_thread::sleep_for(delay);
     public_server_.drain();
+    hub_.close_all();
     core_.reminders->stop();
     core_.housekeeping->stop();
     const auto drain = std::min(drain_limit, stop_limit - delay - stop_reserve);
+    const auto drained_until = std::chrono::steady_clock::now() + drain;
     if (!public_server_.wait_drained(drain)) log::warning("some requests were cut off");
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        drained_until - std::chrono::steady_clock::now());
+    hub_.wait_closed(std::clamp<std::chrono::milliseconds>(left, {}, sockets_close_limit));
+    hub_.stop();
     public_server_.stop();
     if (control_server_) control_server_->drain();
     control_handler_.stop();
@@ -184,6 +199,7 @@ class Running {
   http::Jwt jwt_;
   service::PasswordHasher passwords_;
   net::IoThreads threads_;
+  realtime::Hub hub_;
   http::Api api_;
   ControlHandler control_handler_;
   MetricsHandler metrics_handler_;

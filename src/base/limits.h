@@ -52,6 +52,12 @@ inline constexpr std::size_t query_bytes_max = 4 * 1024;
 inline constexpr std::size_t body_bytes_max = 1024 * 1024;
 inline constexpr std::size_t json_depth_max = 32;
 
+// WebSockets. A client says little; one that does not listen is dropped.
+inline constexpr std::size_t socket_message_bytes_max = 1'024;
+inline constexpr int socket_messages_per_second_max = 16;
+inline constexpr std::size_t socket_queue_messages_max = 64;
+inline constexpr std::size_t socket_queue_bytes_max = 256 * 1024;
+
 // Queues and units.
 inline constexpr std::size_t writer_queue_max = 4'096;
 inline constexpr std::size_t reader_queue_max = 4'096;

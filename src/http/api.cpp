@@ -49,6 +49,7 @@ struct Api::Impl {
     add_notification_routes(routes);
     add_audit_routes(routes);
     add_export_routes(routes);
+    add_socket_routes(routes);
     for (std::size_t i = 0; i < routes.size(); ++i)
       router.add(routes[i].method, routes[i].pattern, static_cast<int>(i));
   }

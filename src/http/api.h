@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
+#include "base/executor.h"
 #include "base/uuid.h"
 #include "domain/audit_entry.h"
 #include "http/jwt.h"
 #include "net/message.h"
+#include "net/websocket.h"
 #include "observability/metrics.h"
 #include "service/call.h"
+#include "service/credential.h"
 #include "service/passwords.h"
 #include "storage/store.h"
 
@@ -30,6 +34,11 @@ struct Readiness {
   std::vector<std::pair<std::string, std::string>> checks;  // name, "ok" or what is wrong
 };
 
+// Whose a WebSocket becomes that somebody was let in to by this credential, on the thread of this
+// executor. Fails: rate_limited, unavailable.
+using AdmitSocket = std::function<Result<std::shared_ptr<net::WebSocketHandler>>(
+    const service::Credential&, Executor&)>;
+
 // Everything under port 8080: routes, authentication, limits, errors. References must outlive it.
 // Handles requests on any number of I/O threads.
 class Api final : public net::Handler {
@@ -45,6 +54,7 @@ class Api final : public net::Handler {
     metrics::Registry& metrics;
     std::function<Readiness()> readiness;
     std::function<void()> wake_housekeeping;  // a recomputation or purge has begun
+    AdmitSocket admit_socket;
   };
   Api(const Dependencies& dependencies, ApiOptions options);
   ~Api() override;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "net/websocket.h"
 
 namespace todo::http {
 namespace {
@@ -59,6 +60,11 @@ std::optional<Credential> credential_of(const net::Request& request) {
     if (!starts_with_bearer(*authorization)) return std::nullopt;
     return Credential{trim(authorization->substr(7)), false};
   }
+  if (const auto offered = net::offered_protocols(request);
+      !offered.empty() && offered.front() == bearer_protocol) {
+    if (offered.size() != 2) return std::nullopt;
+    return Credential{offered.back(), false};
+  }
   if (const auto cookies = request.field("Cookie")) {
     if (const auto token = cookie_value(*cookies, session_cookie)) return Credential{*token, true};
   }
@@ -100,6 +106,10 @@ struct Authenticator::Cache {
   std::mutex mutex;
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> entries;
 };
+
+service::Credential credential_of(const Caller& caller) {
+  return {caller.user_id, caller.session_id, caller.token_hash, caller.expires_at};
+}
 
 std::string hash_api_token(std::string_view token) {
   std::array<unsigned char, 32> hash{};
@@ -147,6 +157,7 @@ struct Authenticator::Lookup {
     caller.user_id = session->user_id;
     caller.session_id = session->id;
     caller.actor = "web";
+    caller.expires_at = session->expires_at;
     found = Cache::Entry{std::move(caller), Steady::now(), session->expires_at};
   }
 
@@ -157,6 +168,8 @@ struct Authenticator::Lookup {
     caller.user_id = known->user_id;
     caller.scope = known->scope;
     caller.actor = "token:" + known->name;
+    caller.token_hash = token_hash;
+    caller.expires_at = known->expires_at;
     if (!known->last_used_at || *known->last_used_at + touch_interval <= now) touch = known->id;
     found = Cache::Entry{std::move(caller), Steady::now(), known->expires_at};
   }

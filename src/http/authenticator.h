@@ -9,12 +9,16 @@
 #include "base/error.h"
 #include "http/jwt.h"
 #include "net/message.h"
+#include "service/credential.h"
 #include "storage/store.h"
 
 namespace todo::http {
 
 inline constexpr std::string_view session_cookie = "todo_session";
 inline constexpr std::string_view api_token_prefix = "todo_";
+// The subprotocol behind which a WebSocket's client offers its token: a page cannot set the fields
+// of its request.
+inline constexpr std::string_view bearer_protocol = "bearer";
 
 // Who is asking.
 struct Caller {
@@ -22,8 +26,13 @@ struct Caller {
   std::optional<Uuid> session_id;  // none: by API token
   bool by_cookie = false;
   storage::TokenScope scope = storage::TokenScope::write;
-  std::string actor;  // web, or token:<name>
+  std::string actor;       // web, or token:<name>
+  std::string token_hash;  // of an API token
+  std::optional<Instant> expires_at;
 };
+
+// What let the caller in.
+service::Credential credential_of(const Caller& caller);
 
 // The hash under which an API token is stored.
 std::string hash_api_token(std::string_view token);

@@ -30,12 +30,15 @@ struct Request {
   std::vector<Field> fields;
   std::string_view body;
   std::string_view peer;  // the address of the other end, without its port
+  bool http10 = false;
 
   // The first field of this name (case-insensitive); nullopt when there is none.
   std::optional<std::string_view> field(std::string_view name) const;
   // How often the field was sent.
   std::size_t count(std::string_view name) const;
 };
+
+class WebSocketHandler;
 
 // A body made piece by piece, so that a large answer is never whole in memory. `next` answers by
 // `reply`, on the request's executor: a piece, or nullopt at the end. Called again only after the
@@ -53,6 +56,8 @@ struct Response {
   std::string body;
   std::shared_ptr<BodySource> stream;  // instead of body: sent chunked
   bool close = false;                  // end the connection after it
+  // With status 101: whose the connection is from then on (net/websocket.h).
+  std::shared_ptr<WebSocketHandler> upgrade;
 
   Response& with(std::string name, std::string value) {
     headers.emplace_back(std::move(name), std::move(value));

@@ -14,26 +14,19 @@
 #include <exception>
 #include <future>
 #include <limits>
-#include <list>
 #include <mutex>
 #include <string_view>
 #include <thread>
 #include <tuple>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
@@ -41,6 +34,8 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/system/system_error.hpp>
 
+#include "net/loop.h"
+#include "net/websocket_connection.h"
 #include "observability/log.h"
 
 namespace todo::net {
@@ -53,16 +48,7 @@ using boost::system::error_code;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// The concrete executor instead of any_io_executor: smaller coroutine frames and no virtual calls.
-using IoExecutor = asio::io_context::executor_type;
-template <typename T>
-using Task = asio::awaitable<T, IoExecutor>;
-constexpr asio::use_awaitable_t<IoExecutor> use_task;
-
-using Protocol = asio::generic::stream_protocol;
-using Socket = asio::basic_stream_socket<Protocol, IoExecutor>;
 using Acceptor = asio::basic_socket_acceptor<Protocol, IoExecutor>;
-using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, IoExecutor>;
 using Function = Executor::Function;
 
 constexpr std::string_view unix_prefix = "unix:";
@@ -79,104 +65,6 @@ constexpr milliseconds tick_min{5};
 constexpr milliseconds tick_max{250};
 // The last chunk, "0\r\n\r\n".
 constexpr std::size_t last_chunk_bytes = 5;
-
-void run_guarded(Function& function) {
-  try {
-    function();
-  } catch (const std::exception& error) {
-    log::error("a function of an I/O thread failed", {{"error", error.what()}});
-  } catch (...) {
-    log::error("a function of an I/O thread failed");
-  }
-}
-
-// ---- event loops ----
-
-// One I/O thread's event loop. Sessions and unanswered replies share its ownership, so that a reply
-// dropped late, on whatever thread, finds a loop that has ended instead of none.
-class Loop final : public Executor, public std::enable_shared_from_this<Loop> {
- public:
-  IoExecutor executor() { return context_.get_executor(); }
-  bool is_current() const { return current == this; }
-
-  void post(std::vector<Function> functions) override {
-    post_one([functions = std::move(functions)]() mutable {
-      for (Function& function : functions) {
-        run_guarded(function);
-        function = nullptr;
-      }
-    });
-  }
-
-  // False, with the function dropped, when the loop takes no more.
-  bool post_one(Function function) {
-    const std::scoped_lock lock(mutex_);
-    if (ended_) return false;
-    asio::post(context_, [function = std::move(function)]() mutable { run_guarded(function); });
-    return true;
-  }
-
-  void after(steady_clock::time_point when, Function task) {
-    post_one(
-        [this, when, task = std::move(task)]() mutable { start_timer(when, std::move(task)); });
-  }
-
-  // Only on the loop's own thread: `hook` is run when the loop is asked to end.
-  void on_stop(Function hook) { stop_hooks_.push_back(std::move(hook)); }
-
-  // Takes nothing new and runs dry: timers are cancelled, the hooks end what else keeps it alive.
-  void request_stop() {
-    const std::scoped_lock lock(mutex_);
-    if (std::exchange(ended_, true)) return;
-    asio::post(context_, [this] {
-      for (Function& hook : stop_hooks_) run_guarded(hook);
-      stop_hooks_.clear();
-      for (Delayed& delayed : timers_) delayed.timer.cancel();
-      work_.reset();
-    });
-  }
-
-  void run() {
-    current = this;
-    for (bool running = true; running;) {
-      try {
-        context_.run();
-        running = false;
-      } catch (const std::exception& error) {
-        log::error("an I/O thread goes on after a failure", {{"error", error.what()}});
-      }
-    }
-    current = nullptr;
-  }
-
- private:
-  struct Delayed {
-    Timer timer;
-    Function task;
-  };
-
-  void start_timer(steady_clock::time_point when, Function task) {
-    const auto delayed =
-        timers_.insert(timers_.end(), Delayed{Timer(executor(), when), std::move(task)});
-    delayed->timer.async_wait([this, delayed](error_code cancelled) {
-      Function due = std::move(delayed->task);
-      timers_.erase(delayed);
-      if (!cancelled) run_guarded(due);
-    });
-  }
-
-  static thread_local const Loop* current;
-
-  asio::io_context context_{1};
-  asio::executor_work_guard<IoExecutor> work_{context_.get_executor()};
-  std::mutex mutex_;
-  bool ended_ = false;  // guarded by mutex_
-  // Only on the loop's own thread.
-  std::list<Delayed> timers_;
-  std::vector<Function> stop_hooks_;
-};
-
-thread_local const Loop* Loop::current = nullptr;
 
 // ---- handing values to coroutines ----
 
@@ -279,6 +167,8 @@ struct Session : Hook<InShard>, Hook<InDeadlines> {
   void arm(Limit limit);
   void disarm() { Hook<InDeadlines>::unlink(); }
   void close();
+  // What it has goes over to the WebSocket; the session ends.
+  void become_web_socket();
 
   std::shared_ptr<Core> core;
   Shard& shard;
@@ -293,6 +183,7 @@ struct Session : Hook<InShard>, Hook<InDeadlines> {
   bool closed = false;
   bool idle = false;
   bool lingers = false;  // the last answer was sent whole: let the client see it before the end
+  std::shared_ptr<WebSocketHandler> upgrade;  // the last answer made it a WebSocket
 };
 
 template <typename Tag>
@@ -314,6 +205,7 @@ struct Shard {
   SessionList<InShard> sessions;
   std::array<SessionList<InDeadlines>, limit_count> deadlines;
   std::array<milliseconds, limit_count> durations;
+  WebSocketRoom web_sockets;
   milliseconds tick_period;
   Timer ticker;
   bool ticking = false;
@@ -672,6 +564,7 @@ Checked parse_head(Session& s, Exchange& x, std::size_t size) {
   const auto& message = x.parser.get();
   x.http10 = message.version() == 10;
   Request& request = x.request;
+  request.http10 = x.http10;
   request.method = to_method(message.method());
   x.peer = s.peer;
   request.peer = x.peer;
@@ -884,8 +777,8 @@ Task<bool> send_stream(Session& s, std::shared_ptr<BodySource> source, Framing f
 // True when the connection can be kept.
 Task<bool> respond(Session& s, const Exchange& x, Response response) {
   const Framing framing = framing_of(x, response);
-  const bool keep = x.keep_alive && !response.close && !s.core->draining && !s.core->stopped &&
-                    framing != Framing::until_close;
+  const bool keep = response.upgrade || (x.keep_alive && !response.close && !s.core->draining &&
+                                         !s.core->stopped && framing != Framing::until_close);
   const bool bodyless = x.request.method == Method::head || framing == Framing::none;
   const std::string head = make_head(s.shard, x, response, framing, keep);
   Buffers buffers{asio::buffer(head)};
@@ -894,6 +787,8 @@ Task<bool> respond(Session& s, const Exchange& x, Response response) {
   bool done = sent == Sent::all;
   if (sent == Sent::part) done = co_await send_rest(s, buffers);
   if (!done) co_return false;
+  s.upgrade = std::move(response.upgrade);
+  if (s.upgrade) co_return false;
   if (!bodyless && response.stream) {
     const bool whole = co_await send_stream(s, response.stream, framing);
     if (!whole) co_return false;
@@ -1016,20 +911,34 @@ Task<void> serve_all(Session& s) {
 Task<void> run_session(std::shared_ptr<Session> session) {
   try {
     co_await serve_all(*session);
+    if (session->upgrade && !session->closed) session->become_web_socket();
   } catch (const std::exception& error) {
     log::error("a connection failed", {{"error", error.what()}});
   }
   session->close();
 }
 
+void Session::become_web_socket() {
+  counted = false;
+  const std::shared_ptr<void> owner(core.get(), [core = core](void*) { --core->connections; });
+  const auto connection = std::make_shared<WebSocketConnection>(
+      owner, shard.web_sockets, std::move(socket), std::move(upgrade));
+  shard.web_sockets.adopt(connection, std::string(unread()));
+}
+
 // ---- shards ----
 
 Shard::Shard(Core& its_core, std::shared_ptr<Loop> its_loop)
-    : core(its_core), loop(std::move(its_loop)), ticker(loop->executor()) {
+    : core(its_core),
+      loop(std::move(its_loop)),
+      web_sockets({core.options.quiet_max, core.options.pong_timeout, core.options.close_timeout}),
+      ticker(loop->executor()) {
   const ServerOptions& options = core.options;
   durations = {options.idle_timeout, options.header_timeout, options.body_timeout,
                options.write_timeout, linger_timeout};
-  tick_period = std::clamp(*std::ranges::min_element(durations) / 8, tick_min, tick_max);
+  const auto shortest = std::min({*std::ranges::min_element(durations), options.quiet_max,
+                                  options.pong_timeout, options.close_timeout});
+  tick_period = std::clamp(shortest / 8, tick_min, tick_max);
 }
 
 void Shard::adopt(std::shared_ptr<Session> session) {
@@ -1043,6 +952,7 @@ void Shard::close_all() {
   closed = true;
   ticker.cancel();
   for (Session& session : sessions) session.close();
+  web_sockets.end_all();
 }
 
 void Shard::wake_idle() {
@@ -1055,7 +965,7 @@ void Shard::wake_idle() {
 // One timer for all connections: most limits are never reached, so none is worth a timer of its
 // own.
 void Shard::start_ticking(std::shared_ptr<Core> keep_alive) {
-  if (ticking || closed || sessions.empty()) return;
+  if (ticking || closed || (sessions.empty() && web_sockets.empty())) return;
   ticking = true;
   ticker.expires_after(tick_period);
   ticker.async_wait([this, keep_alive = std::move(keep_alive)](error_code) {
@@ -1070,6 +980,7 @@ void Shard::start_ticking(std::shared_ptr<Core> keep_alive) {
         std::ignore = late.socket.cancel(ignored);
       }
     }
+    web_sockets.tick(now);
     start_ticking(keep_alive);
   });
 }

@@ -40,6 +40,11 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};  // between requests on a kept connection
   std::chrono::milliseconds write_timeout{30'000};
+  // A WebSocket that says nothing for so long is asked whether it is there, and has so long for its
+  // answers.
+  std::chrono::milliseconds quiet_max{30'000};
+  std::chrono::milliseconds pong_timeout{20'000};
+  std::chrono::milliseconds close_timeout{5'000};
   std::size_t connections_max = 20'000;
 };
 

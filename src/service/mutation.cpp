@@ -40,8 +40,27 @@ std::string deletion_json(std::optional<Instant> deleted_at) {
   return out;
 }
 
-void announce(const Call& call, const Task& task) {
+void hint(const Call& call, const Task& task) {
   if (task.remind_at && call.reminders != nullptr) call.reminders->planned(*task.remind_at);
+}
+
+storage::Announcement::Kind kind_of(AuditAction action) {
+  using enum storage::Announcement::Kind;
+  switch (action) {
+    case AuditAction::create:
+      return task_created;
+    case AuditAction::update:
+      return task_updated;
+    case AuditAction::complete:
+      return task_completed;
+    case AuditAction::remove:
+      return task_deleted;
+  }
+  return task_updated;
+}
+
+void announce(storage::Tx& tx, const Task& task, AuditAction action) {
+  tx.announce({kind_of(action), task.user_id, task.id, task.version});
 }
 
 }  // namespace
@@ -53,8 +72,9 @@ void insert_task_with_event(storage::Tx& tx, const Call& call, const User& user,
   AuditEvent event = audit_event(call, task, AuditAction::create, {});
   event.after = task_json(task);
   tx.insert_outbox(make_event(event, call.origin));
+  announce(tx, task, AuditAction::create);
   if (plan.claim_now) claim_reminder(tx, call, task, *plan.remind_at);
-  announce(call, task);
+  hint(call, task);
 }
 
 void update_task_with_event(storage::Tx& tx, const Call& call, const User& user, const Task& before,
@@ -81,8 +101,9 @@ void update_task_with_event(storage::Tx& tx, const Call& call, const User& user,
     event.after = std::move(change.after);
   }
   tx.insert_outbox(make_event(event, call.origin));
+  announce(tx, after, action);
   if (reminder.claim_now) claim_reminder(tx, call, after, *reminder.remind_at);
-  announce(call, after);
+  hint(call, after);
 }
 
 }  // namespace todo::service

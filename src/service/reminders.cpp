@@ -141,6 +141,7 @@ void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& 
   notification.task_id = event.task_id;
   notification.created_at = system.now;
   tx.insert_notification(notification);
+  tx.announce({storage::Announcement::Kind::notification, event.user_id, notification.id, 0});
 }
 
 std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx,

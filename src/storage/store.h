@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/uuid.h"
+#include "storage/announcement.h"
 #include "storage/rows.h"
 
 // The store interface: what services say to a database. Each database has its own honest SQL behind
@@ -225,6 +226,12 @@ class Tx : public ReadTx {
   virtual int purge_notifications(Instant created_before, int limit) = 0;
   virtual int purge_sessions(Instant expired_before, int limit) = 0;
   virtual int purge_idempotency_keys(Instant created_before, int limit) = 0;
+
+  // Tells the audience, once this is committed. What ends credentials announces that by itself.
+  void announce(const Announcement& announcement) { announcements_.push_back(announcement); }
+
+ protected:
+  std::vector<Announcement> announcements_;  // without what was undone
 };
 
 enum class Verdict { commit, roll_back };
@@ -284,6 +291,11 @@ class Store {
   // Called, on a thread of the store's, whenever other processes on the database may have left
   // work: events, reminders planned. A database of one process has none.
   virtual void on_remote_work(const std::function<void()>& /*callback*/) {}
+
+  // From now on this is who listens; null: nobody, and nobody is being told any more.
+  virtual void set_audience(Audience* audience) = 0;
+  // Whether the audience is told of what other processes do. Without, it has to look now and then.
+  virtual bool hears_others() const { return true; }
 
   virtual StoreHealth health() = 0;
   virtual QueueDepths queue_depths() const = 0;

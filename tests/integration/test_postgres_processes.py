@@ -8,6 +8,7 @@ import pytest
 
 from harness.server import PASSWORD, Server, eventually
 from harness.store import PostgresStore
+from harness.websocket import listen
 
 pytestmark = pytest.mark.only("postgres")
 
@@ -15,6 +16,9 @@ pytestmark = pytest.mark.only("postgres")
 POLLED_SECONDS_MAX = 5
 # What one process knows of a session is believed for a second.
 BELIEVED_SECONDS = 3
+# From a change to its message on a WebSocket, and from a session's end to the end of its sockets.
+LIVE_SECONDS_MAX = 1
+REVOKED_SECONDS_MAX = 1
 REST_SECONDS = 5
 REST_SECONDS_LONG = 30
 
@@ -308,3 +312,54 @@ def test_idle_servers_leave_the_database_asleep(template, new_server, request):
         return statements(store.database) == before
 
     eventually(rested, 12 * seconds)
+
+
+# --- WebSockets ---
+
+
+@pytest.fixture
+def live(servers):
+    """One socket of a user's at each server."""
+    user = servers[0].user()
+    opened = [listen(each) for each in everywhere(servers, user)]
+    yield user, opened
+    for each in opened:
+        each.cut()
+
+
+def test_a_change_made_at_one_is_told_at_all(servers, live):
+    user, opened = live
+    for number, each in enumerate(everywhere(servers, user)):
+        task = each.task(f"T{number}")
+        for socket in opened:
+            assert socket.receive(LIVE_SECONDS_MAX) == {
+                "type": "task", "action": "created", "task_id": task["id"], "version": 1}
+        each.edit(task, title=f"U{number}")
+        each.delete(f"/tasks/{task['id']}").expect(204)
+        for socket in opened:
+            # Who looks may find only what became of it in the end.
+            assert socket.wait_for(lambda message: message["action"] == "deleted", LIVE_SECONDS_MAX)["version"] == 3
+
+
+def test_a_notification_is_told_at_all(servers, live):
+    user, opened = live
+    at(servers[-1], user).task(due_date=soon(1800))
+    for socket in opened:
+        message = socket.wait_for(lambda each: each["type"] == "notification", POLLED_SECONDS_MAX)
+        assert message["unread_count"] == 1
+        assert message["notification"] == user.notifications()[0]
+
+
+def test_signing_out_at_one_closes_the_sockets_at_all(servers, live):
+    user, opened = live
+    other = at(servers[0], user).login()
+    lasting = [listen(each) for each in everywhere(servers, other)]
+    at(servers[-1], user).post("/auth/logout").expect(200)
+    began = time.monotonic()
+    for socket in opened:
+        assert socket.wait_closed() == 1008
+    assert time.monotonic() - began < REVOKED_SECONDS_MAX
+    other.task()
+    for socket in lasting:
+        assert socket.receive()["action"] == "created"
+        socket.close()

@@ -50,8 +50,15 @@ def with_status(status: int) -> list:
 
 
 def call(who, each, object_id="", body=None, headers=None, query=""):
-    """`who` is a server (nobody) or a user."""
-    return who.request(each.method, each.target(object_id) + query, body, headers=headers)
+    """`who` is a server (nobody) or a user. Headers that the operation needs are sent along."""
+    needed = {
+        parameter["name"]: parameter["example"]
+        for parameter in each.spec["parameters"]
+        if parameter["in"] == "header" and parameter.get("required")
+    }
+    return who.request(
+        each.method, each.target(object_id) + query, body, headers=needed | (headers or {})
+    )
 
 
 def soon() -> str:
@@ -263,12 +270,18 @@ def test_every_operation_refuses_who_may_not(server, user):
             call(server, each, uuid.uuid4()).expect(401)
             if each.unsafe:
                 call(reader, each, uuid.uuid4()).expect(403)
+    cookie = {"Cookie": f"todo_session={user.token}", "Origin": "http://evil.example"}
+    call(server, operation("listen"), headers=cookie).expect(403)
     call(server, operation("login"), body={"email": user.email, "password": "wrong"}).expect(401)
     call(
         server,
         operation("login"),
         body={"email": user.email, "password": PASSWORD, "session": "cookie"},
     ).expect(403)
+
+
+def test_a_request_that_is_no_handshake_is_refused(user):
+    call(user, operation("listen"), headers={"Upgrade": "h2c"}).expect(426)
 
 
 def test_registration_that_is_off_is_refused(start):

@@ -3,10 +3,10 @@
 
 #include "base/json_writer.h"
 #include "base/limits.h"
+#include "domain/notification_json.h"
 #include "domain/task_json.h"
 #include "http/handlers/account_json.h"
 #include "http/handlers/handlers.h"
-#include "http/handlers/notification_json.h"
 #include "http/unit_route.h"
 #include "observability/log.h"
 #include "service/audit.h"

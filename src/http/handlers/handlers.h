@@ -14,6 +14,7 @@ void add_quick_add_routes(std::vector<Route>& routes);
 void add_notification_routes(std::vector<Route>& routes);
 void add_audit_routes(std::vector<Route>& routes);
 void add_export_routes(std::vector<Route>& routes);
+void add_socket_routes(std::vector<Route>& routes);
 void add_meta_routes(std::vector<Route>& routes);
 
 }  // namespace todo::http

@@ -575,21 +575,20 @@ std::int64_t Connection::scalar(const std::string& sql) {
   return value;
 }
 
-bool Connection::wait_for_notification(int wake_fd, milliseconds wait_max) {
+std::vector<std::string> Connection::wait_for_notifications(int wake_fd, milliseconds wait_max) {
   settle();
   const Deadline until = std::chrono::steady_clock::now() + wait_max;
-  for (;;) {
+  for (std::vector<std::string> came;;) {
     if (PQconsumeInput(handle_) == 0) lose("");
-    bool came = false;
     while (PGnotify* notification = PQnotifies(handle_)) {
-      came = came || notification->be_pid != PQbackendPID(handle_);
+      if (notification->be_pid != PQbackendPID(handle_)) came.emplace_back(notification->extra);
       PQfreemem(notification);
     }
-    if (came) return true;
+    if (!came.empty()) return came;
     std::array<pollfd, 2> sockets{{{.fd = PQsocket(handle_), .events = POLLIN, .revents = 0},
                                    {.fd = wake_fd, .events = POLLIN, .revents = 0}}};
     if (poll(sockets.data(), sockets.size(), wait_ms(until)) == 0 || sockets[1].revents != 0)
-      return false;
+      return {};
   }
 }
 

@@ -111,9 +111,9 @@ class Connection {
   // own; 0 without a row.
   std::int64_t scalar(const std::string& sql);
 
-  // LISTEN connections: waits until a notification of another session came (true), `wake_fd` is
-  // readable or `wait_max` has passed (false).
-  bool wait_for_notification(int wake_fd, std::chrono::milliseconds wait_max);
+  // LISTEN connections: waits until notifications of other sessions came, whose payloads it
+  // answers; none when `wake_fd` is readable or `wait_max` has passed.
+  std::vector<std::string> wait_for_notifications(int wake_fd, std::chrono::milliseconds wait_max);
 
   // Round trips waited for since it was opened: what tests count.
   std::int64_t round_trips() const { return round_trips_; }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "observability/log.h"
+#include "storage/postgres/announcement_frames.h"
 
 namespace todo::storage::postgres {
 namespace {
@@ -19,6 +20,8 @@ constexpr milliseconds notify_interval{50};
 constexpr milliseconds idle_max = std::chrono::minutes{4};
 constexpr milliseconds delay_min{250};
 constexpr milliseconds delay_max = std::chrono::seconds{30};
+// While there is no connection; what comes then is heard of late, or by looking.
+constexpr std::size_t untold_max = 50'000;
 
 std::int64_t ms_of(steady_clock::time_point time) {
   return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
@@ -26,10 +29,10 @@ std::int64_t ms_of(steady_clock::time_point time) {
 
 }  // namespace
 
-Listener::Listener(ConnectionOptions direct, const Probe& probe, std::function<void()> heard)
+Listener::Listener(ConnectionOptions direct, const Probe& probe, Ears ears)
     : options_(std::move(direct)),
       probe_(probe),
-      heard_(std::move(heard)),
+      ears_(std::move(ears)),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { run(); }) {}
 
@@ -38,7 +41,14 @@ void Listener::keep_open() {
   if (closed_.exchange(false)) wake();
 }
 
-void Listener::notify() {
+void Listener::notify(bool is_work, const std::vector<Announcement>& announcements) {
+  {
+    const std::scoped_lock lock(mutex_);
+    tell_work_ = tell_work_ || is_work;
+    const std::size_t room = untold_max - std::min(untold_max, untold_.size());
+    const auto count = static_cast<std::ptrdiff_t>(std::min(room, announcements.size()));
+    untold_.insert(untold_.end(), announcements.begin(), announcements.begin() + count);
+  }
   keep_open();
   if (!notify_.exchange(true)) wake();
 }
@@ -96,7 +106,9 @@ void Listener::open() {
   options.is_hopeless = [this] { return stopping_.load(); };
   connection_ = std::make_unique<Connection>(std::move(options));
   connection_->execute("LISTEN todo_work");
-  heard_();  // whatever happened while nobody listened
+  // Whatever happened while nobody listened.
+  ears_.work();
+  ears_.missed();
 }
 
 void Listener::close_if_idle() {
@@ -107,15 +119,46 @@ void Listener::close_if_idle() {
   if (notify_ || steady_clock::now() < active_until()) closed_ = false;
 }
 
+// What is told next, as one message. What it takes is not told again when that fails.
+std::string Listener::take_message() {
+  std::vector<std::string> frames;
+  bool is_work = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    is_work = std::exchange(tell_work_, false);
+    frames = to_frames(untold_);
+    untold_.clear();
+  }
+  std::string message = is_work ? "NOTIFY todo_work;" : "";
+  for (const std::string& frame : frames) message += "NOTIFY todo_work, '" + frame + "';";
+  return message;
+}
+
 void Listener::tell() {
   notify_ = false;
+  const std::string message = take_message();
   try {
-    connection_->execute("NOTIFY todo_work");
+    connection_->execute(message);
   } catch (...) {
-    notify_ = true;  // the next connection does
+    // The next connection does: that there is work is what must not be lost.
+    notify(true, {});
     throw;
   }
   probe_.notifications_sent.add();
+}
+
+void Listener::hear(const std::vector<std::string>& payloads) {
+  probe_.notifications_received.add();
+  keep_open();
+  bool is_work = false;
+  std::vector<Announcement> announcements;
+  for (const std::string& payload : payloads) {
+    const auto told = from_frame(payload);
+    is_work = is_work || told.empty();
+    announcements.insert(announcements.end(), told.begin(), told.end());
+  }
+  if (is_work) ears_.work();
+  if (!announcements.empty()) ears_.announced(announcements);
 }
 
 // Once around: sends what is to be sent, and waits for what comes first.
@@ -126,11 +169,9 @@ void Listener::run_open(Time& next_notify) {
   }
   const Time until = notify_ ? next_notify : active_until();
   const auto wait = std::chrono::ceil<milliseconds>(until - steady_clock::now());
-  if (connection_->wait_for_notification(wake_fd_, std::max(wait, milliseconds{0}))) {
-    probe_.notifications_received.add();
-    keep_open();
-    heard_();
-  }
+  const auto payloads =
+      connection_->wait_for_notifications(wake_fd_, std::max(wait, milliseconds{0}));
+  if (!payloads.empty()) hear(payloads);
   drain();
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "storage/deliveries.h"
+#include "storage/listening.h"
 #include "storage/postgres/bus.h"
 #include "storage/postgres/jobs.h"
 #include "storage/postgres/listener.h"
@@ -50,7 +51,7 @@ class PostgresStore final : public Store {
         restore_(options.restore),
         shared_(connection_options(options, options.url), clock, metrics),
         jobs_(options.pool, options.queue_max),
-        bus_(shared_, [this](const Effects& effects) { tell_others(effects); }) {
+        bus_(shared_, [this](const Effects& effects) { tell(effects); }) {
     shared_.watch.take_schema(schema);
     metrics.on_scrape([this] {
       const QueueDepths depths = queue_depths();
@@ -58,8 +59,11 @@ class PostgresStore final : public Store {
       shared_.probe.reader_queue.set(static_cast<double>(depths.readers));
     });
     if (!options.direct_url.empty()) {
-      listener_.emplace(connection_options(options, options.direct_url), shared_.probe,
-                        [this] { hear(); });
+      listener_.emplace(
+          connection_options(options, options.direct_url), shared_.probe,
+          Listener::Ears{.work = [this] { hear(); },
+                         .announced = [this](const auto& all) { listening_.tell(all); },
+                         .missed = [this] { listening_.tell_missed(); }});
     }
     for (int i = 0; i < std::max(1, options.pool); ++i)
       threads_.emplace_back([this] { run_thread(); });
@@ -110,6 +114,9 @@ class PostgresStore final : public Store {
     callback_ = callback;
   }
 
+  void set_audience(Audience* audience) override { listening_.set(audience); }
+  bool hears_others() const override { return listener_.has_value(); }
+
   // Asks nothing of the database: what was asked last tells.
   StoreHealth health() override {
     StoreHealth health;
@@ -136,7 +143,8 @@ class PostgresStore final : public Store {
     if (!restored) return restored;
     // Events that waited in the backup wait again, and so do reminders.
     hear();
-    if (listener_) listener_->notify();
+    listening_.tell_missed();
+    if (listener_) listener_->notify(true, {});
     return {};
   }
 
@@ -196,7 +204,7 @@ class PostgresStore final : public Store {
     if (outcome == Outcome::committed) shared_.probe.units.add();
     if (outcome == Outcome::committed || outcome == Outcome::unknown) {
       effects.events_inserted > 0 ? bus_.wake() : bus_.look();
-      tell_others(effects);
+      tell(effects);
     }
     deliver(job, *outcome, deliveries);
     return true;
@@ -219,9 +227,11 @@ class PostgresStore final : public Store {
 
   // --- other processes ---
 
-  void tell_others(const Effects& effects) {
-    if (listener_ && (effects.events_inserted > 0 || effects.reminders_planned))
-      listener_->notify();
+  void tell(const Effects& effects) {
+    listening_.tell(effects.announcements);
+    const bool is_work = effects.events_inserted > 0 || effects.reminders_planned;
+    if (listener_ && (is_work || !effects.announcements.empty()))
+      listener_->notify(is_work, effects.announcements);
   }
 
   void hear() {
@@ -237,6 +247,7 @@ class PostgresStore final : public Store {
   Bus bus_;
   std::mutex callback_mutex_;
   std::function<void()> callback_;
+  Listening listening_;
   std::optional<Listener> listener_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopped_ = false;

@@ -119,7 +119,8 @@ Outcome Runner::write_once(WriteUnit& unit, Effects& effects) {
     const Stopwatch commit_time(shared_.probe.commit_seconds);
     // Whatever becomes of it, the events may be there.
     effects = {.events_inserted = tx.events_inserted(),
-               .reminders_planned = tx.reminders_planned()};
+               .reminders_planned = tx.reminders_planned(),
+               .announcements = tx.take_announcements()};
     c.commit();
   }
   shared_.probe.commits.add();

@@ -43,6 +43,7 @@ struct Shared {
 struct Effects {
   int events_inserted = 0;
   bool reminders_planned = false;
+  std::vector<Announcement> announcements;
 };
 
 // One thread's connection, opened when it is first needed and again when it was lost; and the units

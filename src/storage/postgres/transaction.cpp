@@ -50,8 +50,8 @@ bool Transaction::try_single(SingleWork work) {
 }
 
 Transaction::Mark Transaction::mark() const {
-  return {events_inserted_, reminders_planned_, taken_.has_value(), locked_.size(),
-          settled_.size()};
+  return {events_inserted_,   reminders_planned_, announcements_.size(),
+          taken_.has_value(), locked_.size(),     settled_.size()};
 }
 
 // The locks of a savepoint that is rolled back are gone with it, and what was read since may be
@@ -59,6 +59,7 @@ Transaction::Mark Transaction::mark() const {
 void Transaction::go_back_to(const Mark& mark) {
   events_inserted_ = mark.events_inserted;
   reminders_planned_ = mark.reminders_planned;
+  announcements_.resize(mark.announced);
   locked_.resize(mark.locked);
   settled_.resize(mark.settled);
   if (!mark.has_taken) taken_.reset();

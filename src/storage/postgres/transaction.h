@@ -35,6 +35,7 @@ class Transaction final : public Tx {
   int events_inserted() const { return events_inserted_; }
   // Whether a time to remind was written: a timer, of whatever process, may have to look earlier.
   bool reminders_planned() const { return reminders_planned_; }
+  std::vector<Announcement> take_announcements() { return std::move(announcements_); }
 
   std::optional<User> find_user(const Uuid& user_id) override;
   std::optional<User> find_user_by_email(std::string_view email_folded) override;
@@ -195,6 +196,7 @@ class Transaction final : public Tx {
   struct Mark {
     int events_inserted;
     bool reminders_planned;
+    std::size_t announced;
     bool has_taken;
     std::size_t locked;
     std::size_t settled;

@@ -327,16 +327,19 @@ void Transaction::insert_session(const Session& session) {
 DELETE FROM sessions WHERE id = ANY(ARRAY(
   SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, id DESC OFFSET $2)))sql");
   oldest.bind(session.user_id).bind(limits::sessions_per_user_max).run();
+  announce({Announcement::Kind::credentials, session.user_id, {}, 0});
 }
 
 void Transaction::delete_session(const Uuid& user_id, const Uuid& session_id) {
   lock(user_id);
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM sessions WHERE id = $1 AND user_id = $2");
   q.bind(session_id).bind(user_id).run();
 }
 
 void Transaction::delete_sessions(const Uuid& user_id, std::optional<Uuid> except) {
   lock(user_id);
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2");
   q.bind(user_id).bind(except).run();
 }
@@ -357,6 +360,7 @@ SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM api_tokens WHERE u
 
 bool Transaction::delete_api_token(const Uuid& user_id, const Uuid& token_id) {
   lock(user_id);
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM api_tokens WHERE id = $1 AND user_id = $2");
   return q.bind(token_id).bind(user_id).changes() > 0;
 }

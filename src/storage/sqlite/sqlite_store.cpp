@@ -12,12 +12,14 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/time_text.h"
 #include "observability/log.h"
 #include "storage/deliveries.h"
+#include "storage/listening.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/files.h"
 #include "storage/sqlite/schema.h"
@@ -155,6 +157,8 @@ class SqliteStore final : public Store {
     write_ready_.notify_one();
   }
 
+  void set_audience(Audience* audience) override { listening_.set(audience); }
+
   StoreHealth health() override {
     StoreHealth health;
     health.reachable = reachable_.load();
@@ -193,6 +197,7 @@ class SqliteStore final : public Store {
       between_cycles_.emplace_back([&] {
         auto replaced = replace_contents(writer_connection_, prepared);
         wake_bus();
+        listening_.tell_missed();
         promise.set_value(std::move(replaced));
       });
     }
@@ -317,6 +322,7 @@ class SqliteStore final : public Store {
     // alive.
     for (WriteJob& job : jobs) job.unit = nullptr;
     deliveries.post();
+    listening_.tell(std::exchange(announcements_, {}));
   }
 
   // True when the transaction ended as meant; false when it is gone and nothing of it happened.
@@ -329,7 +335,10 @@ class SqliteStore final : public Store {
       const int came = std::max(static_cast<int>(jobs.size()), tx.events_inserted());
       step_bus(tx, std::clamp(came, limits::events_per_cycle_min, limits::events_per_cycle_max));
     }
-    if (commit()) return true;
+    if (commit()) {
+      take_announcements(tx);
+      return true;
+    }
     // Also what a unit that rolled itself back has answered from: its neighbours' writes are gone.
     std::ranges::fill(outcomes, Outcome::failed);
     pause_bus();
@@ -338,6 +347,7 @@ class SqliteStore final : public Store {
 
   Outcome run_unit(Transaction& tx, WriteJob& job) {
     Verdict verdict = Verdict::roll_back;
+    const std::size_t announced_before = tx.announcements().size();
     savepoint("SAVEPOINT unit");
     Outcome outcome = Outcome::rolled_back;
     try {
@@ -354,6 +364,7 @@ class SqliteStore final : public Store {
       savepoint("RELEASE unit");
       return Outcome::committed;
     }
+    tx.keep_announcements(announced_before);
     savepoint("ROLLBACK TO unit");
     savepoint("RELEASE unit");
     return outcome;
@@ -367,11 +378,18 @@ class SqliteStore final : public Store {
       Transaction tx(writer_connection_);
       const Outcome outcome = run_unit(tx, job);
       if (tx.events_inserted() > 0) wake_bus();
-      return commit() ? outcome : Outcome::failed;
+      if (!commit()) return Outcome::failed;
+      take_announcements(tx);
+      return outcome;
     } catch (const std::exception& lost) {
       abandon(lost);
       return Outcome::failed;
     }
+  }
+
+  void take_announcements(const Transaction& tx) {
+    announcements_.insert(announcements_.end(), tx.announcements().begin(),
+                          tx.announcements().end());
   }
 
   void step_bus(Transaction& tx, int events_max) {
@@ -526,6 +544,8 @@ class SqliteStore final : public Store {
   BusStep bus_;
   bool bus_waiting_ = false;
   std::optional<Instant> bus_at_;
+  std::vector<Announcement> announcements_;  // of the cycle, committed; the writer's
+  Listening listening_;
 
   std::atomic<bool> reachable_ = true;
   std::chrono::steady_clock::time_point probe_at_;  // the writer's

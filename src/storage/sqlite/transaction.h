@@ -18,6 +18,9 @@ class Transaction final : public Tx {
 
   // How many events this transaction has put into the outbox: the writer then lets the bus look.
   int events_inserted() const { return events_inserted_; }
+  const std::vector<Announcement>& announcements() const { return announcements_; }
+  // A unit is undone: its neighbours' announcements, the first ones, stay.
+  void keep_announcements(std::size_t count) { announcements_.resize(count); }
 
   std::optional<User> find_user(const Uuid& user_id) override;
   std::optional<User> find_user_by_email(std::string_view email_folded) override;

@@ -285,14 +285,17 @@ void Transaction::insert_session(const Session& session) {
 DELETE FROM sessions WHERE id IN
   (SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?))sql");
   oldest.bind(session.user_id).bind(limits::sessions_per_user_max).run();
+  announce({Announcement::Kind::credentials, session.user_id, {}, 0});
 }
 
 void Transaction::delete_session(const Uuid& user_id, const Uuid& session_id) {
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM sessions WHERE id = ? AND user_id = ?");
   q.bind(session_id).bind(user_id).run();
 }
 
 void Transaction::delete_sessions(const Uuid& user_id, std::optional<Uuid> except) {
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM sessions WHERE user_id = ? AND id IS NOT ?");
   q.bind(user_id).bind(except).run();
 }
@@ -315,6 +318,7 @@ SELECT ?,?,?,?,?,?,?,NULL WHERE (SELECT count(*) FROM api_tokens WHERE user_id =
 }
 
 bool Transaction::delete_api_token(const Uuid& user_id, const Uuid& token_id) {
+  announce({Announcement::Kind::credentials, user_id, {}, 0});
   Query q(c_, "DELETE FROM api_tokens WHERE id = ? AND user_id = ?");
   q.bind(token_id).bind(user_id).run();
   return c_.changes() > 0;

@@ -92,10 +92,12 @@ std::int64_t Transaction::count_dead() {
 std::expected<void, std::string> Transaction::nested(std::function<void()> work) {
   c_.execute("SAVEPOINT nested");
   const int events_before = events_inserted_;
+  const std::size_t announced_before = announcements_.size();
   const auto undo = [&] {
     if (!c_.in_transaction()) throw TransactionLost("the transaction ended within a savepoint");
     c_.execute("ROLLBACK TO nested; RELEASE nested");
     events_inserted_ = events_before;
+    announcements_.resize(announced_before);
   };
   try {
     work();

@@ -714,12 +714,14 @@ TEST_F(PostgresConnection, a_script_within_a_transaction_is_part_of_it) {
 TEST_F(PostgresConnection, notifications_are_waited_for) {
   Connection listener(options());
   listener.execute("LISTEN todo");
-  EXPECT_FALSE(listener.wait_for_notification(-1, milliseconds{0}));
-  database_.execute("NOTIFY todo");
-  EXPECT_TRUE(listener.wait_for_notification(-1, test::deadline));
-  EXPECT_FALSE(listener.wait_for_notification(-1, milliseconds{0}));
+  const std::vector<std::string> none;
+  EXPECT_EQ(listener.wait_for_notifications(-1, milliseconds{0}), none);
+  database_.execute("NOTIFY todo; NOTIFY todo, 'milk'");
+  EXPECT_EQ(listener.wait_for_notifications(-1, test::deadline),
+            (std::vector<std::string>{"", "milk"}));
+  EXPECT_EQ(listener.wait_for_notifications(-1, milliseconds{0}), none);
   database_.cut_connections();
-  EXPECT_THROW(listener.wait_for_notification(-1, test::deadline), ConnectionLost);
+  EXPECT_THROW(listener.wait_for_notifications(-1, test::deadline), ConnectionLost);
 }
 
 }  // namespace
