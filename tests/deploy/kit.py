@@ -66,3 +66,14 @@ def shell_scripts() -> list:
 
     return [name for name in tracked() if "." not in name.rsplit("/", 1)[-1] or name.endswith(".sh")
             if is_shell(name)]
+
+
+# Where a block of commands in the documents runs: its first line says so.
+HERE_MARK, PLANE_MARK, CLUSTER_MARK = "# here", "# control plane", "# real cluster"
+
+
+def blocks(document: str, mark: str | None = None) -> list:
+    """The blocks of commands of a document, those with a mark alone if one is given."""
+    text = (ROOT / "docs" / document).read_text()
+    found = re.findall(r"^```bash\n(.*?)^```$", text, flags=re.M | re.S)
+    return [block for block in found if mark is None or block.startswith(f"{mark}\n")]
