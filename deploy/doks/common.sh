@@ -80,11 +80,11 @@ registry_exists() {
   [[ $(doctl registry get --format Name --no-header 2>/dev/null) == "$registry" ]]
 }
 
-# secret_manifest: the Secret todo-app-secrets with what of it is set here. It goes through a pipe, never into
+# secret_manifest: the Secret todo-backend with what of it is set here. It goes through a pipe, never into
 # arguments, which everybody on the machine can read.
 secret_manifest() {
   local name value
-  printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: todo-app-secrets\ntype: Opaque\ndata:\n'
+  printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: todo-backend\ntype: Opaque\ndata:\n'
   for name in DATABASE_URL DATABASE_DIRECT_URL JWT_SECRET AUDIT_KEY OPENAI_API_KEY; do
     value=${!name:-}
     [[ -z $value ]] || printf '  %s: %s\n' "$name" "$(printf '%s' "$value" | base64 -w0)"

@@ -24,7 +24,7 @@ def production(plane):
                  "storageClassName": "block", "hostPath": {"path": "/nowhere"},
                  "claimRef": {"namespace": NAMESPACE, "name": "todo-app-backup"}}}))
     plane.namespace(NAMESPACE)
-    plane.kubectl("-n", NAMESPACE, "create", "secret", "generic", "todo-app-secrets", *(
+    plane.kubectl("-n", NAMESPACE, "create", "secret", "generic", "todo-backend", *(
         f"--from-literal={name}={value}" for name, value in (
             ("DATABASE_URL", "postgres://todo@db.example.com/todo"), ("JWT_SECRET", "j" * 32),
             ("AUDIT_KEY", "a" * 32))))
@@ -49,4 +49,4 @@ def test_the_commands_of_the_documents(production):
     # The last command was the uninstall: what is the operator's is still there.
     left = json.loads(production.kubectl("-n", NAMESPACE, "get", "secrets,deployments,pvc", "-o", "json"))
     names = {thing["metadata"]["name"] for thing in left["items"]}
-    assert names == {"todo-app-secrets", "todo-app-database", "todo-app-backup"}
+    assert names == {"todo-backend", "todo-app-database", "todo-app-backup"}

@@ -56,7 +56,7 @@ def test_a_wrong_member_would_be_seen(tmp_path):
     for thing in wrong:
         thing["spec"]["unheard"] = 1
     done = against_schemas(tmp_path, {"wrong": yaml.safe_dump_all(wrong)})
-    assert "Valid: 0, Invalid: 4" in done.stdout, done.stdout
+    assert f"Valid: 0, Invalid: {len(wrong)}" in done.stdout, done.stdout
 
 
 def test_the_units_of_the_chart():
@@ -182,8 +182,8 @@ def test_topics_and_their_dead_letters_are_there():
     day = 24 * 3600 * 1000
     subscribed = [thing["spec"] for thing in objects(render("defaults"))
                   if thing["kind"] == "Subscription"]
-    assert sorted(topics) == sorted(name for spec in subscribed
-                                    for name in (spec["topic"], spec["deadLetterTopic"]))
+    assert sorted(topics) == sorted(spec["topic"] for spec in subscribed)
+    assert {spec["deadLetterTopic"] for spec in subscribed if "deadLetterTopic" in spec} < set(topics)
     for name, spec in topics.items():
         days = 14 if name.endswith(".dlq") else 7
         assert spec["config"]["retention.ms"] == days * day

@@ -47,11 +47,11 @@ def kubectl(words: list) -> None:
         answer(there(f"namespace-{words[2]}"))
     if words[:2] == ["create", "namespace"]:
         (STATE / f"namespace-{words[2]}").touch()
-    if "get" in words and "todo-app-secrets" in words:
+    if "get" in words and "todo-backend" in words:
         answer(there("secret"))
     if "-f" in words and words[-1] == "-":
         text = sys.stdin.read()
-        if "todo-app-secrets" in text:
+        if "todo-backend" in text:
             (STATE / "secret").write_text(text)
 
 

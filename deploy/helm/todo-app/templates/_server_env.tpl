@@ -38,6 +38,11 @@
 {{- else }}
 - {name: EVENT_BUS, value: embedded}
 {{- end }}
+{{- $only := and .Values.dapr.enabled .Values.secrets.store.enabled .Values.secrets.store.only }}
+{{- if and $only (ne .Values.secrets.existingSecret "todo-backend") }}
+{{- fail "secrets.store.only needs secrets.existingSecret to be todo-backend: that is what the program asks the store for" }}
+{{- end }}
+{{- if not $only }}
 {{ include "todo-app.database-env" . }}
 - name: JWT_SECRET
   valueFrom:
@@ -55,6 +60,7 @@
       name: {{ include "todo-app.database-secret" . }}
       key: OPENAI_API_KEY
       optional: true
+{{- end }}
 {{- with $s.openaiBaseUrl }}
 - {name: OPENAI_BASE_URL, value: {{ . | quote }}}
 {{- end }}
