@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Stands in for doctl, kubectl, helm and curl: writes down each call, and answers from a folder of state.
+"""Stands in for doctl, kubectl, helm, docker, gh and curl: writes down each call, and answers from a folder of state.
 
 The name it is called by is the program it plays. STAND_IN names the folder: `calls` gets a line of JSON a
 call, every other file is something that is there (`cluster`, `registry`, `secret`, `revision`), and `fail`
@@ -72,6 +72,21 @@ def curl(words: list) -> None:
                                                 for word in words)]).returncode)
 
 
+def docker(words: list) -> None:
+    """A container that is healthy, has no shell, and stops when it is told to."""
+    match words:
+        case ["run", *_]:
+            answer(True, "container")
+        case ["exec", _, "/bin/sh", *_]:
+            answer(False)
+        case ["inspect", "--format", "{{.Config.User}}", _]:
+            answer(True, "65532:65532")
+        case ["inspect", "--format", "{{.State.ExitCode}}", _]:
+            answer(True, "0")
+        case ["image", "inspect", *_]:
+            answer(True, "50000000")
+
+
 def main() -> None:
     name, words = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
     if name != "curl":
@@ -80,7 +95,8 @@ def main() -> None:
     if there("fail") and " ".join([name, *words]).startswith((STATE / "fail").read_text()):
         print("stand-in: told to fail", file=sys.stderr)
         sys.exit(1)
-    {"doctl": doctl, "kubectl": kubectl, "helm": helm, "curl": curl}[name](words)
+    programs = {"doctl": doctl, "kubectl": kubectl, "helm": helm, "curl": curl, "docker": docker}
+    programs.get(name, lambda _: None)(words)
 
 
 if __name__ == "__main__":
