@@ -121,7 +121,7 @@ std::string accept_key(std::string_view key) {
   boost::uuids::detail::sha1 sha1;
   sha1.process_bytes(key.data(), key.size());
   sha1.process_bytes(guid.data(), guid.size());
-  unsigned words[5];  // NOLINT(modernize-avoid-c-arrays): what the library takes
+  unsigned words[5];
   sha1.get_digest(words);
   std::string digest;
   for (const unsigned word : words) append_number(digest, word, sizeof word);

@@ -175,12 +175,12 @@ void Hub::ask() {
       [this, asked, answers](storage::ReadTx& tx) { *answers = answer(tx, *asked, clock_.now()); },
       rooms_.front()->executor(),
       [this, asked, answers](storage::Outcome outcome) {
-        take(*asked, std::move(*answers), outcome);
+        take(*asked, *answers, outcome);
       });
   if (!queued) take(*asked, {}, storage::Outcome::failed);
 }
 
-void Hub::take(const Questions& asked, Answers answers, storage::Outcome outcome) {
+void Hub::take(const Questions& asked, const Answers& answers, storage::Outcome outcome) {
   if (outcome != storage::Outcome::committed) {
     probe_.dropped.add(static_cast<double>(asked.notifications.size()));
     {

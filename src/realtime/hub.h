@@ -61,7 +61,7 @@ class Hub final : public storage::Audience {
   Room* room_on(const Executor& executor);
   void send(const Messages& messages);
   void ask();
-  void take(const Questions& asked, Answers answers, storage::Outcome outcome);
+  void take(const Questions& asked, const Answers& answers, storage::Outcome outcome);
   void check(std::vector<CredentialPtr> credentials);
   void look(std::chrono::milliseconds back);
   void start_checking();

@@ -1,5 +1,6 @@
 """A WebSocket client (RFC 6455) that sends what a test tells it to, right or wrong."""
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,11 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 WAIT_SECONDS = 10
 # Each message is held against its schema in docs/api/openapi.yaml.
 MESSAGES = {"hello": "HelloMessage", "task": "TaskMessage", "notification": "NotificationMessage", "pong": "PongMessage"}
+
+
+@functools.cache
+def validator(message_type: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema(MESSAGES[message_type]))
 
 
 class Refused(Exception):
@@ -149,7 +155,7 @@ class WebSocket:
             opcode, payload = self.receive_frame()
             if opcode == TEXT:
                 message = json.loads(payload)
-                jsonschema.validate(message, schema(MESSAGES[message["type"]]))
+                validator(message["type"]).validate(message)
                 return message
             if opcode == PING:
                 self.send_frame(PONG, payload)
