@@ -77,7 +77,7 @@ std::expected<std::optional<FrameHead>, CloseCode> parse_frame_head(std::string_
   if (bytes.size() < at + mask_bytes) return std::nullopt;
   std::ranges::copy(bytes.substr(at, mask_bytes), head.mask.begin());
   head.head_bytes = at + mask_bytes;
-  head.payload_bytes = static_cast<std::size_t>(length);
+  head.payload_bytes = length;
   return head;
 }
 

@@ -174,9 +174,7 @@ void Hub::ask() {
   const bool queued = store_.read(
       [this, asked, answers](storage::ReadTx& tx) { *answers = answer(tx, *asked, clock_.now()); },
       rooms_.front()->executor(),
-      [this, asked, answers](storage::Outcome outcome) {
-        take(*asked, *answers, outcome);
-      });
+      [this, asked, answers](storage::Outcome outcome) { take(*asked, *answers, outcome); });
   if (!queued) take(*asked, {}, storage::Outcome::failed);
 }
 

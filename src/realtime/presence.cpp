@@ -98,6 +98,7 @@ bool Presence::is_news(const storage::Announcement& announcement) {
 std::vector<Look> Presence::looks(Instant since) const {
   const std::scoped_lock lock(mutex_);
   std::vector<Look> looks;
+  looks.reserve(users_.size());
   for (const auto& [id, user] : users_)
     looks.push_back({id, std::max(since, user.entered_at), user.changes});
   return looks;
@@ -114,6 +115,7 @@ std::vector<CredentialPtr> Presence::credentials_of(const Uuid& user_id) const {
   std::vector<CredentialPtr> found;
   const auto user = users_.find(user_id);
   if (user == users_.end()) return found;
+  found.reserve(user->second.by_credential.size());
   for (const auto& [credential, sockets] : user->second.by_credential) found.push_back(credential);
   return found;
 }

@@ -32,14 +32,14 @@ struct Look {
   std::int64_t changes = -1;  // the user's count when it was last looked; -1: never
 };
 
-// Who has sockets here, in which rooms, what let them in, and what they were told last. Safe from any
-// thread.
+// Who has sockets here, in which rooms, what let them in, and what they were told last. Safe from
+// any thread.
 class Presence {
  public:
   Presence(std::size_t rooms, SocketLimits limits) : rooms_(rooms), limits_(limits) {}
 
-  // One more socket, at `now`. Fails: rate_limited (the user has too many), unavailable (there are too many).
-  // The credential is the one that all of its sockets share.
+  // One more socket, at `now`. Fails: rate_limited (the user has too many), unavailable (there are
+  // too many). The credential is the one that all of its sockets share.
   Result<CredentialPtr> enter(const service::Credential& credential, std::size_t room, Instant now);
   void leave(const CredentialPtr& credential, std::size_t room);
   // From now on nobody enters.

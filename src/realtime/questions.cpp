@@ -46,8 +46,8 @@ void look_at_notifications(storage::ReadTx& tx, const Look& look, Answers& answe
   query.limit = notifications_found_max;
   for (const Notification& notification : tx.list_notifications(query)) {
     if (notification.created_at < look.since) break;
-    answers.found.push_back({storage::Announcement::Kind::notification, notification.user_id,
-                             notification.id, 0});
+    answers.found.push_back(
+        {storage::Announcement::Kind::notification, notification.user_id, notification.id, 0});
   }
 }
 
