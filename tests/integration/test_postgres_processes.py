@@ -350,6 +350,15 @@ def test_a_notification_is_told_at_all(servers, live):
         assert message["notification"] == user.notifications()[0]
 
 
+def test_an_account_disabled_by_a_command_loses_its_sockets_at_all(servers, live):
+    user, opened = live
+    servers[0].run("user", "disable", user.email)
+    began = time.monotonic()
+    for socket in opened:
+        assert socket.wait_closed() == 1008
+    assert time.monotonic() - began < REVOKED_SECONDS_MAX
+
+
 def test_signing_out_at_one_closes_the_sockets_at_all(servers, live):
     user, opened = live
     other = at(servers[0], user).login()

@@ -112,6 +112,8 @@ TEST_P(Announcements, what_ends_credentials_announces_that) {
 TEST_P(Announcements, who_does_not_listen_any_more_is_told_nothing) {
   store_->set_audience(nullptr);
   write([&](Tx& tx) { tx.announce(about(ann_)); });
+  // A unit may be answered before it is told of, but the next one is not.
+  write([](Tx& tx) { tx.count_dead(); });
   test::KeepingAudience other;
   store_->set_audience(&other);
   const Announcement told = about(ann_);
@@ -157,6 +159,14 @@ TEST_P(AnnouncementsOfOthers, are_heard_once_and_whole_however_many) {
   });
   EXPECT_TRUE(audience_.hears(all.back()));
   EXPECT_EQ(audience_.heard(), all);
+}
+
+TEST_P(AnnouncementsOfOthers, of_a_process_that_ends_at_once_are_heard_too) {
+  const auto command = database_->open(clock_);
+  const Announcement last{Kind::credentials, ann_, {}, 0};
+  test::write(*command, [&](Tx& tx) { tx.delete_sessions(ann_, std::nullopt); });
+  command->stop();
+  EXPECT_TRUE(audience_.hears(last));
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, AnnouncementsOfOthers, shared_databases(), name_of);

@@ -206,7 +206,8 @@ class Taker {
 TEST_P(Events, the_bus_is_given_what_waited_and_what_comes) {
   for (int i = 0; i < 100; ++i) add_event(ann_, "before");
   Taker taker;
-  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
+  const test::RunningBus bus(
+      *store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
   EXPECT_TRUE(test::eventually([&] { return taker.taken() == 100; }));
   add_event(ann_, "after");
   EXPECT_TRUE(test::eventually([&] { return waiting().empty(); }));
@@ -261,7 +262,8 @@ TEST_P(Events, what_was_put_off_is_given_to_the_bus_at_its_time) {
   const Instant at = clock_.now() + std::chrono::milliseconds{50};
   write([&](Tx& tx) { tx.retry_outbox(event.id, 1, at); });
   Taker taker;
-  const test::RunningBus bus(*store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
+  const test::RunningBus bus(
+      *store_, [&](Tx& tx, int events_max) { return taker.step(tx, clock_, events_max); });
   add_task(ann_, "a cycle that must not take it");
   EXPECT_EQ(taker.taken(), 0);
   clock_.set(at);

@@ -18,6 +18,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds notify_interval{50};
 constexpr milliseconds idle_max = std::chrono::minutes{4};
+constexpr milliseconds last_words_max{1'000};
 constexpr milliseconds delay_min{250};
 constexpr milliseconds delay_max = std::chrono::seconds{30};
 // While there is no connection; what comes then is heard of late, or by looking.
@@ -54,6 +55,7 @@ void Listener::notify(bool is_work, const std::vector<Announcement>& announcemen
 }
 
 void Listener::stop() {
+  last_words_until_ms_ = ms_of(steady_clock::now() + last_words_max);
   if (stopping_.exchange(true)) return;
   wake();
   thread_.join();
@@ -74,10 +76,14 @@ Listener::Time Listener::active_until() const {
   return Time{milliseconds{active_at_ms_.load()}} + idle_max;
 }
 
+bool Listener::is_over() const {
+  return stopping_ && (!notify_ || ms_of(steady_clock::now()) >= last_words_until_ms_);
+}
+
 void Listener::run() {
   milliseconds delay = delay_min;
   Time next_notify{};
-  while (!stopping_) {
+  while (!is_over()) {
     try {
       close_if_idle();
       if (closed_) {
@@ -89,6 +95,7 @@ void Listener::run() {
       run_open(next_notify);
     } catch (const std::exception& error) {
       connection_.reset();
+      if (stopping_) break;
       log::warning("what other processes do is heard of late: no LISTEN",
                    {{"error", error.what()}});
       const auto until = steady_clock::now() + delay;
@@ -103,7 +110,7 @@ void Listener::run() {
 
 void Listener::open() {
   ConnectionOptions options = options_;
-  options.is_hopeless = [this] { return stopping_.load(); };
+  options.is_hopeless = [this] { return is_over(); };
   connection_ = std::make_unique<Connection>(std::move(options));
   connection_->execute("LISTEN todo_work");
   // Whatever happened while nobody listened.
@@ -167,6 +174,7 @@ void Listener::run_open(Time& next_notify) {
     tell();
     next_notify = steady_clock::now() + notify_interval;
   }
+  if (is_over()) return;
   const Time until = notify_ ? next_notify : active_until();
   const auto wait = std::chrono::ceil<milliseconds>(until - steady_clock::now());
   const auto payloads =

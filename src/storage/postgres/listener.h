@@ -37,6 +37,7 @@ class Listener {
   void keep_open();
   // The others are told, once in a while for all that happened meanwhile.
   void notify(bool is_work, const std::vector<Announcement>& announcements);
+  // What was to be told still is, if that takes no more than a second.
   void stop();
 
  private:
@@ -52,6 +53,7 @@ class Listener {
   void wait_closed(std::chrono::milliseconds time);
   void drain();
   Time active_until() const;
+  bool is_over() const;
 
   const ConnectionOptions options_;
   const Probe& probe_;
@@ -62,8 +64,9 @@ class Listener {
   std::atomic<bool> closed_ = true;
   std::atomic<bool> notify_ = false;
   std::mutex mutex_;
-  bool tell_work_ = false;            // guarded by mutex_
-  std::vector<Announcement> untold_;  // guarded by mutex_
+  bool tell_work_ = false;                             // guarded by mutex_
+  std::vector<Announcement> untold_;                   // guarded by mutex_
+  std::atomic<std::int64_t> last_words_until_ms_ = 0;  // on the steady clock
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
