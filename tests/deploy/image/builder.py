@@ -29,9 +29,12 @@ class Engine:
         """What deploy/docker/try takes for an engine."""
         if self.docker:
             return "docker"
+        # podman would ask for more than a container in a container may raise.
+        settings = self.folder / "containers.conf"
+        settings.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
         wrapper = self.folder / "engine"
-        wrapper.write_text("#!/bin/sh\nexec podman --runtime runc --cgroup-manager cgroupfs "
-                           f'{" ".join(self._storage())} "$@"\n')
+        wrapper.write_text(f"#!/bin/sh\nCONTAINERS_CONF={settings} exec podman --runtime runc "
+                           f'--cgroup-manager cgroupfs {" ".join(self._storage())} "$@"\n')
         wrapper.chmod(0o755)
         return str(wrapper)
 

@@ -27,7 +27,7 @@ class Image:
         self.folder = folder / "content"
         with tarfile.open(archive) as content:
             self.members = {member.name.strip("/"): member for member in content}
-            content.extractall(self.folder, filter="fully_trusted")
+            content.extractall(self.folder)
 
 
 @pytest.fixture(scope="module")
