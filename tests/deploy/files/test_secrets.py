@@ -4,6 +4,9 @@ import json
 import re
 
 import pytest
+from harness import postgres
+from harness.server import PASSWORD, Server
+from harness.store import PostgresStore
 from kit import EVERYTHING, ROOT, VARIANTS, call, must, objects, render, tracked
 
 SECRET_NAMES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "JWT_SECRET", "AUDIT_KEY", "OPENAI_API_KEY",
@@ -86,3 +89,22 @@ def test_the_image_is_sent_no_more_than_it_needs():
     assert "*" in rules
     assert not any(rule.startswith("!.") for rule in rules)
     assert must("git", "check-ignore", ".cache") != ""
+
+
+def test_no_secret_is_in_the_log(tmp_path):
+    """Of a start, of people signing in, and of a start that fails."""
+    with postgres.Cluster() as cluster:
+        store = PostgresStore(cluster.new_database())
+        server = Server(tmp_path, store=store, LOG_LEVEL="trace", OPENAI_API_KEY="o" * 40).start()
+        user = server.user()
+        user.task()
+        server.stop()
+        log = "\n".join(server.log)
+        wrong = {**server.settings, "DATABASE_URL": store.settings["DATABASE_URL"].replace(
+            "//", "//somebody:pass-of-somebody@", 1).replace("postgres@", "")}
+        server.settings = wrong
+        log += server.run("check-config", check=False).stdout
+    assert '"message":"ready"' in log and "JWT_SECRET=" in log
+    for secret in (store.settings["JWT_SECRET"], store.settings["AUDIT_KEY"], "o" * 40, user.token, PASSWORD,
+                   "pass-of-somebody"):
+        assert secret not in log
