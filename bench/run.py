@@ -635,6 +635,13 @@ def sockets() -> None:
     )
 
 
+def pipeline() -> None:
+    """Several replicas, with their sidecars and a broker."""
+    import pipeline as rows_of_it  # its parts are those of the tests
+
+    rows_of_it.pipeline()
+
+
 BENCHES = {
     "start": start,
     "next": next_occurrence,
@@ -643,6 +650,7 @@ BENCHES = {
     "logins": logins,
     "audit": audit,
     "sockets": sockets,
+    "pipeline": pipeline,
 }
 
 
@@ -690,5 +698,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.modules["run"] = sys.modules["__main__"]  # bench/postgres.py adds to the same table
+    sys.modules["run"] = sys.modules["__main__"]  # the other files here add to the same table
     sys.exit(main())

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <iostream>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -17,6 +19,7 @@
 #include "app/core.h"
 #include "app/database.h"
 #include "app/server.h"
+#include "app/sidecar.h"
 #include "net/client.h"
 #include "observability/log.h"
 
@@ -136,8 +139,20 @@ int healthcheck(const Config& config) {
   return say(response->body + "\n", response->status == 200 ? 0 : 1);
 }
 
+// No more than it uses: a job without a sidecar, which has them in its environment, asks nobody.
+std::vector<std::string_view> secrets_of(Command command) {
+  if (command == Command::migrate) return {"DATABASE_URL"};
+  if (command == Command::operation) return {"DATABASE_URL", "JWT_SECRET", "AUDIT_KEY"};
+  if (command != Command::serve) return {};
+  return {"DATABASE_URL", "JWT_SECRET", "AUDIT_KEY", "OPENAI_API_KEY"};
+}
+
 int run(CommandLine line) {
   log::set_level(line.config.log_level);
+  if (auto filled = fill_secrets(line.config, secrets_of(line.command)); !filled) {
+    log::error("cannot start", {{"error", filled.error()}});
+    return say(filled.error() + "\n", EXIT_FAILURE);
+  }
   switch (line.command) {
     case Command::serve:
       return serve(line.config);

@@ -22,7 +22,7 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
-from harness import postgres  # noqa: E402
+from harness import broker, daprd, parts, postgres  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by ./dev
 RESULTS = ROOT / "build" / "test-results"
@@ -336,6 +336,22 @@ def crash(options: argparse.Namespace) -> Counts:
     return pytest("crash", "tests/crash", options)
 
 
+def pipeline(options: argparse.Namespace) -> Counts:
+    """On a broker, sidecars and a PostgreSQL of its own; their parts are fetched and built once."""
+    try:
+        broker.jars()
+        daprd.program()
+    except parts.PartError as error:
+        show_tail(str(error))
+        return Counts(failed=1)
+    counts = pytest("pipeline", "tests/pipeline", options, *(["--every"] if options.all else []))
+    log = RESULTS / "pipeline.log"
+    shown = re.search(r"^scenario .*(?:\n.+)*", log.read_text(), flags=re.M) if log.exists() else None
+    if shown:
+        show(shown.group())
+    return counts
+
+
 # --- the web interface ----------------------------------------------------------------------------
 
 
@@ -507,6 +523,7 @@ SUITES = {
     "docs": docs,
     "deploy_files": deploy_files,
     "crash": crash,
+    "pipeline": pipeline,
     "lint": lint,
     "asan": asan,
     "tsan": tsan,
@@ -520,7 +537,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev test", description="Runs the tests.")
     parser.add_argument("suites", nargs="*", metavar="suite", help=" ".join([*SUITES, *ON_REQUEST]))
     parser.add_argument("--all", action="store_true",
-                        help="clang-tidy on every file, long fuzzing, more properties")
+                        help="clang-tidy on every file, long fuzzing, more properties, "
+                             "every scenario of the pipeline")
     parser.add_argument("--filter", metavar="PATTERN", help="GoogleTest's filter, or pytest's -k")
     options = parser.parse_args()
     known = SUITES | ON_REQUEST

@@ -224,6 +224,13 @@ Applied set_openai_url(Config& config, const std::string& text) {
   return {};
 }
 
+Applied set_otlp_endpoint(Config& config, const std::string& text) {
+  if (!text.starts_with("http://") || authority_of(text).empty() || !consists_of(text, ":/.-_~[]%"))
+    return refused("must be an http:// URL without user, query or fragment");
+  config.otlp_endpoint = text;
+  return {};
+}
+
 Applied set_proxies(Config& config, const std::string& text) {
   auto parts = split(text);
   if (!std::ranges::all_of(parts, [](const std::string& part) { return http::is_network(part); })) {
@@ -265,22 +272,18 @@ Applied set_pool(Config& config, const std::string& text) {
   return {};
 }
 
-Applied set_bus(Config&, const std::string& text) {
-  if (text == "embedded") return {};
-  if (text == "dapr")
-    return refused("must be embedded: this build serves the embedded event bus only, without Dapr");
-  return refused("must be embedded");
-}
-
-// A part of a URL's path.
-Applied set_pubsub(Config& config, const std::string& text) {
-  if (!consists_of(text, ".-_")) return refused("must be letters, digits and . - _ only");
-  config.pubsub_name = text;
+Applied set_bus(Config& config, const std::string& text) {
+  if (text != "embedded" && text != "dapr") return refused("must be embedded or dapr");
+  config.event_bus = text;
   return {};
 }
 
-Applied refuse_secret_store(Config&, const std::string&) {
-  return refused("must be left out: secrets come from Dapr, which this build serves without");
+// The name of a component of Dapr's: a part of a URL's path.
+template <std::string Config::* member>
+Applied set_component(Config& config, const std::string& text) {
+  if (!consists_of(text, ".-_")) return refused("must be letters, digits and . - _ only");
+  config.*member = text;
+  return {};
 }
 
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warning", "error"};
@@ -353,8 +356,6 @@ std::string show_direct_database(const Config& config) {
              : storage::postgres::without_password(config.database_direct_url);
 }
 
-std::string show_secret_store(const Config&) { return {}; }
-
 constexpr auto all_settings = std::to_array<Setting>({
     {"HOST", "Address to listen on", "127.0.0.1", false, set_host, show<&Config::host>},
     {"PORT", "Port of the API; 0: any free one", "8080", false, set_port<&Config::port, 0>,
@@ -394,26 +395,28 @@ constexpr auto all_settings = std::to_array<Setting>({
      set_duration<&Config::audit_retention, 1>, show<&Config::audit_retention>},
     {"SHUTDOWN_DELAY", "How long a stop waits, not ready, before it closes the door; at most 15s",
      "0s", false, set_shutdown_delay, show<&Config::shutdown_delay>},
-    {"EVENT_BUS", "embedded (dapr: not in this build)", "embedded", false, set_bus,
+    {"EVENT_BUS", "embedded, or dapr: by way of a sidecar", "embedded", false, set_bus,
      show<&Config::event_bus>},
-    {"PUBSUB_NAME", "Dapr's pub/sub component (not in this build)", "todo-pubsub", false,
-     set_pubsub, show<&Config::pubsub_name>},
-    {"APP_PORT", "Loopback port for the Dapr sidecar (not in this build)", "8000", false,
+    {"PUBSUB_NAME", "Dapr's pub/sub component", "todo-pubsub", false,
+     set_component<&Config::pubsub_name>, show<&Config::pubsub_name>},
+    {"APP_PORT", "Loopback port for the Dapr sidecar", "8000", false,
      set_port<&Config::app_port, 1>, show<&Config::app_port>},
-    {"APP_API_TOKEN", "What the sidecar shows us (not in this build)", "none", true,
-     set_token<&Config::app_api_token>, mask<&Config::app_api_token>},
-    {"DAPR_HTTP_PORT", "The sidecar's port (not in this build)", "3500", false,
-     set_port<&Config::dapr_http_port, 1>, show<&Config::dapr_http_port>},
-    {"DAPR_API_TOKEN", "What we show the sidecar (not in this build)", "none", true,
-     set_token<&Config::dapr_api_token>, mask<&Config::dapr_api_token>},
-    {"SECRET_STORE", "Dapr's secret store (not in this build)", "none", false, refuse_secret_store,
-     show_secret_store},
+    {"APP_API_TOKEN", "What the sidecar shows us", "none", true, set_token<&Config::app_api_token>,
+     mask<&Config::app_api_token>},
+    {"DAPR_HTTP_PORT", "The sidecar's port", "3500", false, set_port<&Config::dapr_http_port, 1>,
+     show<&Config::dapr_http_port>},
+    {"DAPR_API_TOKEN", "What we show the sidecar", "none", true, set_token<&Config::dapr_api_token>,
+     mask<&Config::dapr_api_token>},
+    {"SECRET_STORE", "Dapr's secret store, for secrets that are not set", "none", false,
+     set_component<&Config::secret_store>, show<&Config::secret_store>},
     {"OPENAI_API_KEY", "Key of the assistant's model (not in this build)", "none", true,
      set_token<&Config::openai_api_key>, mask<&Config::openai_api_key>},
     {"OPENAI_BASE_URL", "Where the model is served (not in this build)",
      "https://api.openai.com/v1", false, set_openai_url, show<&Config::openai_base_url>},
     {"OPENAI_MODEL", "Name of the model (not in this build)", "none", false, set_model,
      show<&Config::openai_model>},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT", "Where traces go: http://host:4318", "none", false,
+     set_otlp_endpoint, show<&Config::otlp_endpoint>},
     {"LOG_LEVEL", "trace, debug, info, warning or error", "info", false, set_log_level,
      show<&Config::log_level>},
 });
@@ -446,6 +449,26 @@ std::expected<Config, std::string> load_config(const Lookup& lookup) {
     }
   }
   return config;
+}
+
+std::vector<std::string_view> missing_secrets(const Config& config) {
+  std::vector<std::string_view> missing;
+  if (config.database_url.empty()) missing.emplace_back("DATABASE_URL");
+  if (config.jwt_secrets.empty()) missing.emplace_back("JWT_SECRET");
+  if (config.audit_keys.empty()) missing.emplace_back("AUDIT_KEY");
+  if (config.openai_api_key.empty()) missing.emplace_back("OPENAI_API_KEY");
+  return missing;
+}
+
+std::expected<void, std::string> set_secret(Config& config, std::string_view variable,
+                                            const std::string& text) {
+  const auto setting = std::ranges::find(all_settings, variable, &Setting::variable);
+  if (text.empty()) return {};
+  if (auto applied = setting->apply(config, text); !applied) {
+    return std::unexpected(fmt::format("{} of the secret store {} {}", variable,
+                                       config.secret_store, applied.error()));
+  }
+  return {};
 }
 
 std::expected<void, std::string> check_keys(const Config& config) {

@@ -38,15 +38,18 @@ struct Config {
   std::uint16_t dapr_http_port = 3500;
   std::string dapr_api_token;
   std::string app_api_token;
+  std::string secret_store;
   std::chrono::seconds reminder_interval = std::chrono::minutes{15};
   std::chrono::seconds audit_retention = std::chrono::days{90};
   std::chrono::seconds shutdown_delay{0};
   std::string openai_api_key;
   std::string openai_base_url = "https://api.openai.com/v1";
   std::string openai_model;
+  std::string otlp_endpoint;  // of a trace collector; empty: none
   log::Level log_level = log::Level::info;
 
   bool uses_postgres() const { return database_url.starts_with("postgres"); }
+  bool uses_dapr() const { return event_bus == "dapr"; }
 };
 
 // One variable: what --help, check-config and the parser know of it.
@@ -73,6 +76,12 @@ using Lookup = std::function<std::optional<std::string>(std::string_view variabl
 // The configuration of what `lookup` finds, which is asked for XDG_DATA_HOME and HOME too. Fails
 // with one sentence that names the variable and what it may be, and never shows a secret.
 std::expected<Config, std::string> load_config(const Lookup& lookup);
+
+// The secrets that are not set, by their variables.
+std::vector<std::string_view> missing_secrets(const Config& config);
+// Sets one that comes from elsewhere. Fails as load_config does.
+std::expected<void, std::string> set_secret(Config& config, std::string_view variable,
+                                            const std::string& text);
 
 // Several processes serve one PostgreSQL database, and each must know the others' signatures: the
 // keys cannot be made by one of them. Fails with a sentence that names the variable.

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "app/database.h"
+#include "app/sidecar.h"
 #include "base/limits.h"
+#include "storage/relaying.h"
 
 namespace todo::app {
 namespace {
@@ -75,11 +77,13 @@ std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& confi
                              core->metrics);
   if (!store) return std::unexpected(store.error());
   core->store = std::move(*store);
+  if (!config.otlp_endpoint.empty())
+    core->traces = std::make_unique<TraceExporter>(config.otlp_endpoint, core->metrics);
   core->reminders = std::make_unique<pipeline::ReminderTimer>(
       *core->store, core->clock, core->ids, config.reminder_interval, core->metrics);
   core->consumers = std::make_unique<service::Consumers>(core->clock, core->ids, core->audit_keys,
                                                          core->reminders.get());
-  core->bus = std::make_unique<pipeline::EmbeddedBus>(*core->consumers, core->clock, core->metrics);
+  core->make_bus();
   core->housekeeping = std::make_unique<pipeline::Housekeeping>(
       *core->store, core->clock, core->ids, core->audit_keys, *core->reminders,
       config.audit_retention, core->metrics);
@@ -88,14 +92,49 @@ std::expected<std::unique_ptr<Core>, std::string> Core::open(const Config& confi
 
 Core::~Core() { stop(); }
 
+void Core::make_bus() {
+  if (!config.uses_dapr()) {
+    bus = std::make_unique<pipeline::EmbeddedBus>(*consumers, clock, metrics);
+    return;
+  }
+  publisher =
+      std::make_unique<dapr::BulkPublisher>(sidecar_of(config), config.pubsub_name, tracer());
+  relay = std::make_unique<pipeline::Relay>(*publisher, clock, metrics);
+}
+
 void Core::start() {
-  store->start_bus([this](storage::Tx& tx, int events_max) { return bus->step(tx, events_max); });
+  if (traces) traces->start();
+  if (relay) {
+    store->start_relay(
+        [this](const auto& rows, const auto& depth) { return relay->step(rows, depth); });
+  } else {
+    store->start_bus([this](storage::Tx& tx, int events_max) { return bus->step(tx, events_max); });
+  }
   store->on_remote_work([this] { reminders->look(); });
   reminders->start();
   housekeeping->start();
 }
 
+// Where there is no sidecar they wait for those who have one.
+bool Core::publish_waiting_events() {
+  std::size_t published = 0;
+  const auto outcome = store->write_and_wait([&](storage::Tx& tx) {
+    const auto rows = tx.take_to_publish(clock.now(), limits::events_per_publish_max);
+    if (rows.empty()) return storage::Verdict::roll_back;
+    const storage::Relayed relayed = relay->step(rows, std::nullopt);
+    storage::settle(tx, relayed);
+    published = relayed.acknowledged.size();
+    return storage::Verdict::commit;
+  });
+  return outcome == storage::Outcome::committed && published > 0;
+}
+
 void Core::apply_waiting_events() {
+  if (relay) {
+    while (publish_waiting_events()) {
+    }
+    return;
+  }
   auto outcome = storage::Outcome::committed;
   while (outcome == storage::Outcome::committed) {
     outcome = store->write_and_wait([&](storage::Tx& tx) {
@@ -109,6 +148,7 @@ void Core::stop() {
   if (reminders) reminders->stop();
   if (housekeeping) housekeeping->stop();
   if (store) store->stop();
+  if (traces) traces->stop();
 }
 
 OperationContext Core::operation_context() {

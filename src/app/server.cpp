@@ -12,6 +12,9 @@
 
 #include "app/control.h"
 #include "app/core.h"
+#include "app/sidecar.h"
+#include "dapr/app_port.h"
+#include "dapr/sidecar_watch.h"
 #include "http/api.h"
 #include "net/server.h"
 #include "observability/log.h"
@@ -86,6 +89,27 @@ class MetricsHandler final : public net::Handler {
   metrics::Registry& metrics_;
 };
 
+// What is there with a sidecar alone: the port that it calls, and an eye on it.
+struct SidecarSide {
+  SidecarSide(Core& core, net::IoThreads& threads, std::function<bool()> healthy)
+      : watch(sidecar_of(core.config), core.metrics),
+        handler({*core.store, core.clock, core.ids, *core.consumers, core.metrics,
+                 [&core] { core.reminders->tick(); }, std::move(healthy), core.tracer()},
+                {core.config.pubsub_name, core.config.app_api_token}),
+        server(threads, handler, options(core.config)) {}
+
+  static net::ServerOptions options(const Config& config) {
+    net::ServerOptions options;
+    options.port = config.app_port;
+    options.body_bytes_max = dapr::AppPort::body_bytes_max;
+    return options;
+  }
+
+  dapr::SidecarWatch watch;
+  dapr::AppPort handler;
+  net::Server server;
+};
+
 // Everything that listens. Members are in the order of their making.
 class Running {
  public:
@@ -102,7 +126,8 @@ class Running {
               core.metrics, [this] { return readiness(); }, [this] { core_.housekeeping->wake(); },
               [this](const service::Credential& credential, Executor& executor) {
                 return hub_.admit(credential, executor);
-              }},
+              },
+              core.tracer()},
              {core.config.registration, core.config.rate_limits, core.config.public_url,
               core.config.trusted_proxies}),
         control_handler_(control_context()),
@@ -116,6 +141,8 @@ class Running {
       control_server_.emplace(threads_, control_handler_,
                               options("unix:" + core.directory->control_socket(), 0));
     }
+    if (core.config.uses_dapr())
+      sidecar_.emplace(core, threads_, [this] { return is_database_good(); });
   }
 
   // Fails with a sentence that names the setting.
@@ -130,6 +157,11 @@ class Running {
     }
     if (auto started = public_server_.start(); !started)
       return std::unexpected("HOST, PORT: " + started.error());
+    if (sidecar_) {
+      if (auto started = sidecar_->server.start(); !started)
+        return std::unexpected("APP_PORT: " + started.error());
+      sidecar_->watch.start();
+    }
     core_.start();
     return {};
   }
@@ -153,6 +185,7 @@ class Running {
     hub_.wait_closed(std::clamp<std::chrono::milliseconds>(left, {}, sockets_close_limit));
     hub_.stop();
     public_server_.stop();
+    if (sidecar_) stop_sidecar_side();
     if (control_server_) control_server_->drain();
     control_handler_.stop();
     if (control_server_) {
@@ -176,6 +209,21 @@ class Running {
     return options;
   }
 
+  // Deliveries are refused first, so that the sidecar stops bringing any; those under way end.
+  void stop_sidecar_side() {
+    sidecar_->handler.stop();
+    sidecar_->watch.stop();
+    sidecar_->server.drain();
+    if (!sidecar_->server.wait_drained(control_drain_limit))
+      log::warning("some deliveries were cut off: they come again");
+    sidecar_->server.stop();
+  }
+
+  bool is_database_good() {
+    const storage::StoreHealth health = core_.store->health();
+    return health.reachable && health.schema_ready && health.clock_agrees;
+  }
+
   OperationContext control_context() {
     OperationContext context = core_.operation_context();
     context.forget_credentials = [this](const std::optional<Uuid>& user_id) {
@@ -191,6 +239,14 @@ class Running {
     readiness.ready = database && !stopping_;
     readiness.checks.emplace_back("database", database ? "ok" : health.detail);
     if (stopping_) readiness.checks.emplace_back("server", "stopping");
+    if (sidecar_ && sidecar_->watch.is_reachable()) {
+      readiness.checks.emplace_back("sidecar", "ok");
+    } else if (sidecar_) {
+      // Once it was there, what happens waits for it in the outbox.
+      readiness.checks.emplace_back("sidecar", "away");
+      readiness.degraded = sidecar_->watch.was_reachable();
+      readiness.ready = readiness.ready && readiness.degraded;
+    }
     return readiness;
   }
 
@@ -205,6 +261,7 @@ class Running {
   MetricsHandler metrics_handler_;
   net::Server public_server_;
   std::optional<net::Server> control_server_;
+  std::optional<SidecarSide> sidecar_;
   net::Server metrics_server_;
 };
 
@@ -249,6 +306,7 @@ int serve(const Config& config) {
       config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
   log::info("ready", {{"url", fmt::format("http://{}:{}", host, running.port())},
                       {"database", database_of(config)},
+                      {"event_bus", config.event_bus},
                       {"version", version()},
                       {"start_ms", took}});
 

@@ -66,6 +66,7 @@ inline constexpr int rows_per_unit_max = 1'000;
 inline constexpr int units_per_cycle_max = 256;
 inline constexpr int events_per_cycle_min = 32;
 inline constexpr int events_per_cycle_max = 512;
+inline constexpr int events_per_publish_max = 500;
 
 // How long things are kept.
 inline constexpr std::chrono::hours session_lifetime{24};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <random>
 
 namespace todo {
 namespace {
@@ -137,6 +138,16 @@ std::string to_hex(std::string_view bytes) {
     out += digits[static_cast<unsigned char>(c) & 0xf];
   }
   return out;
+}
+
+std::string random_hex(std::size_t bytes) {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  std::string raw;
+  while (raw.size() < bytes) {
+    const std::uint64_t word = random();
+    raw.append(reinterpret_cast<const char*>(&word), std::min(sizeof word, bytes - raw.size()));
+  }
+  return to_hex(raw);
 }
 
 std::string base64url_encode(std::string_view bytes) {

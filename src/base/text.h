@@ -27,6 +27,8 @@ std::string first_code_points(std::string_view text, std::size_t count);
 std::string shorten(std::string_view text, std::size_t code_points_max);
 
 std::string to_hex(std::string_view bytes);
+// So many random bytes in hexadecimal: for names that must differ, not for secrets.
+std::string random_hex(std::size_t bytes);
 std::string base64url_encode(std::string_view bytes);  // RFC 4648, section 5, without padding
 std::optional<std::string> base64url_decode(std::string_view text);
 

@@ -1,21 +1,26 @@
 #include "events/event.h"
 
 #include <array>
+#include <charconv>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "base/json_reader.h"
+#include "base/json_scanner.h"
 #include "base/json_writer.h"
 #include "base/time_text.h"
 
 namespace todo {
 namespace {
 
-constexpr std::array<std::string_view, topic_count> topics{"todo.audit", "todo.reminders",
-                                                           "todo.task.completed"};
+constexpr std::array<std::string_view, std::size_t{2} * topic_count> topics{
+    "todo.audit",     "todo.reminders",     "todo.task.completed",
+    "todo.audit.dlq", "todo.reminders.dlq", "todo.task.completed.dlq"};
 constexpr std::string_view schema_version = "1.0";
 constexpr std::string_view source = "todo-backend";
+constexpr std::string_view attempts_member = "attempts";
+constexpr std::size_t traceparent_bytes = 55;
 
 std::string_view event_type(AuditAction action) {
   switch (action) {
@@ -132,7 +137,7 @@ class Reader {
     Origin origin;
     origin.request_id = optional_text("request_id").value_or("");
     const auto* trace = envelope_.if_contains("traceparent");
-    if (trace != nullptr && trace->is_string() && trace->get_string().size() == 55) {
+    if (trace != nullptr && trace->is_string() && trace->get_string().size() == traceparent_bytes) {
       const std::string_view text = trace->get_string();
       origin.trace = {std::string(text.substr(3, 32)), std::string(text.substr(36, 16))};
     }
@@ -213,10 +218,53 @@ CompletedEvent read_completed(const Reader& reader) {
 std::string_view to_string(Topic topic) { return topics.at(static_cast<std::size_t>(topic)); }
 
 std::optional<Topic> parse_topic(std::string_view text) {
-  for (std::size_t i = 0; i < topics.size(); ++i) {
+  for (std::size_t i = 0; i < topic_count; ++i) {
     if (topics.at(i) == text) return static_cast<Topic>(i);
   }
   return std::nullopt;
+}
+
+bool is_dead_letters(Topic topic) { return static_cast<int>(topic) >= topic_count; }
+
+Topic dead_letters_of(Topic topic) {
+  return static_cast<Topic>(static_cast<int>(topic) + topic_count);
+}
+
+std::optional<EventHead> read_head(std::string_view event) {
+  const auto members = scan_object(event);
+  if (!members) return std::nullopt;
+  const auto id_in = [&](std::string_view name) {
+    return Uuid::parse(plain_string(find_raw(*members, name)).value_or(""));
+  };
+  const auto id = id_in("id");
+  if (!id) return std::nullopt;
+  EventHead head;
+  head.id = *id;
+  head.user_id = id_in("partitionkey").value_or(Uuid{});
+  const auto trace = plain_string(find_raw(*members, "traceparent"));
+  if (trace && trace->size() == traceparent_bytes)
+    head.trace = {std::string(trace->substr(3, 32)), std::string(trace->substr(36, 16))};
+  const std::string_view attempts = find_raw(*members, attempts_member);
+  std::from_chars(attempts.data(), attempts.data() + attempts.size(), head.attempts);
+  return head;
+}
+
+std::string published_form(const OutboxEvent& event, int attempts, const TraceContext& trace) {
+  std::string text = event.event;
+  if (!text.ends_with('}')) return text;
+  text.pop_back();
+  // It stands before `data`, where a text could only hold these quotes escaped.
+  constexpr std::string_view member = "\"traceparent\":\"";
+  const auto at = text.find(member);
+  std::string traceparent = trace.traceparent();
+  if (at == std::string::npos) {
+    text += ",\"traceparent\":\"" + traceparent + "\"";
+  } else {
+    traceparent = text.substr(at + member.size(), traceparent_bytes);
+  }
+  text += ",\"traceid\":\"" + traceparent + "\"";
+  if (attempts > 0) text += fmt::format(",\"{}\":{}", attempts_member, attempts);
+  return text + '}';
 }
 
 std::string TraceContext::traceparent() const { return "00-" + trace_id + "-" + span_id + "-01"; }
@@ -247,6 +295,18 @@ OutboxEvent make_event(const ReminderEvent& event, const Origin& origin) {
         json.member("due_date", event.due_date);
         if (!origin.request_id.empty()) json.member("request_id", origin.request_id);
       });
+}
+
+OutboxEvent make_event(const DeadLetterEvent& event) {
+  return make({event.id, dead_letters_of(event.topic), event.user_id, event.event_id, "dead_letter",
+               event.timestamp},
+              {}, [&](JsonWriter& json) {
+                json.member("event_id", event.event_id)
+                    .member("topic", to_string(event.topic))
+                    .member("reason", event.reason)
+                    .member("attempts", event.attempts)
+                    .member("event", event.event);
+              });
 }
 
 OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task,

@@ -12,10 +12,20 @@
 
 namespace todo {
 
-enum class Topic : std::uint8_t { audit = 0, reminders, task_completed };
-inline constexpr int topic_count = 3;
-std::string_view to_string(Topic topic);  // todo.audit todo.reminders todo.task.completed
-std::optional<Topic> parse_topic(std::string_view text);
+// Behind those that are consumed, in the same order, where their dead letters go.
+enum class Topic : std::uint8_t {
+  audit = 0,
+  reminders,
+  task_completed,
+  audit_dead,
+  reminders_dead,
+  task_completed_dead
+};
+inline constexpr int topic_count = 3;     // that are consumed
+std::string_view to_string(Topic topic);  // todo.audit todo.reminders … todo.audit.dlq …
+std::optional<Topic> parse_topic(std::string_view text);  // of one that is consumed
+bool is_dead_letters(Topic topic);
+Topic dead_letters_of(Topic topic);  // of one that is consumed
 
 // W3C Trace Context: 32 and 16 lower-case hex digits.
 struct TraceContext {
@@ -75,9 +85,38 @@ struct CompletedEvent {
   Origin origin;  // of the cause: trace from the envelope, request_id from data where it has one
 };
 
+// An event that can never be processed, as it goes to the dead letters of its topic.
+inline constexpr std::string_view dead_letter_type = "todo.dead_letter";
+struct DeadLetterEvent {
+  Uuid id;  // of this one
+  Instant timestamp{};
+  Uuid event_id;  // of the event that is dead
+  Topic topic = Topic::audit;
+  Uuid user_id;
+  std::string reason;
+  int attempts = 0;
+  std::string event;  // the dead one, as it came
+};
+
+// What a bus needs to know of an event before a consumer reads it.
+struct EventHead {
+  Uuid id;
+  Uuid user_id;  // the partition key
+  TraceContext trace;
+  int attempts = 0;  // how often a consumer failed, where it came back to the outbox
+};
+// nullopt where it has no id of ours. Looks at the envelope alone, which need not be good JSON.
+std::optional<EventHead> read_head(std::string_view event);
+
+// The envelope as it is published: with `traceid` beside `traceparent`, without which Dapr would
+// replace the trace, and the number of attempts where there were any. An event of no request
+// gets `trace`.
+std::string published_form(const OutboxEvent& event, int attempts, const TraceContext& trace);
+
 // Envelope and data written as docs/api/events/*.schema.json say.
 OutboxEvent make_event(const AuditEvent& event, const Origin& origin);
 OutboxEvent make_event(const ReminderEvent& event, const Origin& origin);
+OutboxEvent make_event(const DeadLetterEvent& event);
 // `task` is the completed task, `next` the promised one.
 OutboxEvent make_completed_event(const Uuid& id, Instant timestamp, const Task& task,
                                  const Task& next, const Origin& origin);

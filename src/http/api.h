@@ -15,6 +15,7 @@
 #include "net/message.h"
 #include "net/websocket.h"
 #include "observability/metrics.h"
+#include "observability/tracing.h"
 #include "service/call.h"
 #include "service/credential.h"
 #include "service/passwords.h"
@@ -31,6 +32,7 @@ struct ApiOptions {
 
 struct Readiness {
   bool ready = true;
+  bool degraded = false;  // ready, while something is away that may be
   std::vector<std::pair<std::string, std::string>> checks;  // name, "ok" or what is wrong
 };
 
@@ -55,6 +57,7 @@ class Api final : public net::Handler {
     std::function<Readiness()> readiness;
     std::function<void()> wake_housekeeping;  // a recomputation or purge has begun
     AdmitSocket admit_socket;
+    tracing::Tracer* tracer = nullptr;  // none: nobody collects traces
   };
   Api(const Dependencies& dependencies, ApiOptions options);
   ~Api() override;

@@ -1,8 +1,6 @@
 #include "http/exchange.h"
 
 #include <algorithm>
-#include <array>
-#include <random>
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -19,24 +17,22 @@ bool is_request_id(std::string_view text) {
                              [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
-std::string random_hex(std::size_t bytes) {
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  std::string raw;
-  while (raw.size() < bytes) {
-    const std::uint64_t word = random();
-    raw.append(reinterpret_cast<const char*>(&word), std::min(sizeof word, bytes - raw.size()));
-  }
-  return to_hex(raw);
-}
-
 bool is_lower_hex(std::string_view text) {
   return std::ranges::all_of(
       text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-// W3C Trace Context, section 3.2: version, trace id, parent id, flags.
-TraceContext trace_of(const net::Request& request) {
+// Whose span a request's own is below; empty where nobody said.
+struct TraceOrigin {
   TraceContext trace;
+  std::string parent_id;
+  bool sampled = true;
+};
+
+// W3C Trace Context, section 3.2: version, trace id, parent id, flags.
+TraceOrigin trace_of(const net::Request& request) {
+  TraceOrigin origin;
+  TraceContext& trace = origin.trace;
   trace.span_id = random_hex(8);
   const auto header = request.field("traceparent");
   const std::string_view text = header.value_or(std::string_view{});
@@ -45,7 +41,11 @@ TraceContext trace_of(const net::Request& request) {
                      is_lower_hex(text.substr(3, 32)) && is_lower_hex(text.substr(36, 16)) &&
                      text.substr(3, 32).find_first_not_of('0') != std::string_view::npos;
   trace.trace_id = valid ? std::string(text.substr(3, 32)) : random_hex(16);
-  return trace;
+  if (!valid) return origin;
+  origin.parent_id = text.substr(36, 16);
+  // The flags' last bit.
+  origin.sampled = std::string_view("13579bdf").contains(text[54]);
+  return origin;
 }
 
 }  // namespace
@@ -57,7 +57,10 @@ Exchange::Exchange(App& app, const net::Request& request, Executor& executor, ne
       reply_(std::move(reply)),
       now_(app.with.clock.now()) {
   origin_.request_id = request_id_of(app, request);
-  origin_.trace = trace_of(request);
+  TraceOrigin origin = trace_of(request);
+  origin_.trace = std::move(origin.trace);
+  parent_span_id_ = std::move(origin.parent_id);
+  is_traced_ = origin.sampled && app.with.tracer != nullptr;
   client_address_ = http::client_address(request, app.options.trusted_proxies);
 }
 
@@ -92,9 +95,28 @@ void Exchange::respond(net::Response response) {
   answered.request_id = origin_.request_id;
   answered.trace_id = origin_.trace.trace_id;
   record(app_, request_, response, answered);
+  if (is_traced_) trace(response.status);
   auto reply = std::move(reply_);
   reply_ = nullptr;
   reply(std::move(response));
+}
+
+void Exchange::trace(int status) const {
+  const tracing::Time end = tracing::now();
+  const std::string method(net::to_string(request_.method));
+  const std::string route(route_.empty() ? std::string_view("none") : route_);
+  app_.with.tracer->record({.trace_id = origin_.trace.trace_id,
+                            .span_id = origin_.trace.span_id,
+                            .parent_id = parent_span_id_,
+                            .name = method + " " + route,
+                            .kind = tracing::Kind::server,
+                            .begin = end - (std::chrono::steady_clock::now() - began_),
+                            .end = end,
+                            .failed = status >= 500,
+                            .attributes = {{"http.request.method", method},
+                                           {"http.route", route},
+                                           {"http.response.status_code", std::int64_t{status}},
+                                           {"todo.request_id", origin_.request_id}}});
 }
 
 std::string request_id_of(const App& app, const net::Request& request) {

@@ -67,6 +67,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void refuse_unavailable(storage::Outcome outcome);
 
  private:
+  void trace(int status) const;
+
   App& app_;
   const net::Request& request_;
   Executor& executor_;
@@ -74,6 +76,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   Instant now_;
   Origin origin_;
+  std::string parent_span_id_;
+  bool is_traced_ = false;
   std::string client_address_;
   Query query_;
   std::optional<Caller> caller_;

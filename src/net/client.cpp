@@ -1,6 +1,8 @@
 #include "net/client.h"
 
+#include <algorithm>
 #include <exception>
+#include <optional>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,6 +23,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/system/system_error.hpp>
+#include <fmt/format.h>
 
 namespace todo::net {
 namespace {
@@ -52,10 +55,11 @@ std::string authority(const std::string& host, std::uint16_t port) {
 
 std::string request_text(const std::string& host, std::uint16_t port, Method method,
                          const std::string& target, const std::string& body,
-                         const std::vector<std::pair<std::string, std::string>>& headers) {
+                         const std::vector<std::pair<std::string, std::string>>& headers,
+                         bool keep) {
   std::string text(to_string(method));
-  text +=
-      " " + target + " HTTP/1.1\r\nHost: " + authority(host, port) + "\r\nConnection: close\r\n";
+  text += " " + target + " HTTP/1.1\r\nHost: " + authority(host, port) + "\r\n";
+  if (!keep) text += "Connection: close\r\n";
   for (const auto& [name, value] : headers) {
     text.append(name).append(": ").append(value).append("\r\n");
   }
@@ -89,6 +93,20 @@ asio::awaitable<Socket> connect(asio::any_io_executor executor, std::string host
   co_return Socket(std::move(socket));
 }
 
+ClientResponse answer_of(http::response_parser<http::string_body>& parser) {
+  ClientResponse answer;
+  auto& message = parser.get();
+  answer.status = static_cast<int>(message.result_int());
+  for (const auto& field : message) {
+    const auto name = field.name_string();
+    const auto value = field.value();
+    answer.headers.emplace_back(std::string(name.data(), name.size()),
+                                std::string(value.data(), value.size()));
+  }
+  answer.body = std::move(message.body());
+  return answer;
+}
+
 asio::awaitable<ClientResponse> perform(asio::any_io_executor executor, const Call& call) {
   Socket socket = co_await connect(executor, call.host, call.port);
   // A server may answer and close before it has read everything (413): its answer counts then, not
@@ -108,17 +126,45 @@ asio::awaitable<ClientResponse> perform(asio::any_io_executor executor, const Ca
   if (read_error && write_error) throw system_error(write_error);
   if (read_error) throw system_error(read_error);
 
-  ClientResponse answer;
-  auto& message = parser.get();
-  answer.status = static_cast<int>(message.result_int());
-  for (const auto& field : message) {
-    const auto name = field.name_string();
-    const auto value = field.value();
-    answer.headers.emplace_back(std::string(name.data(), name.size()),
-                                std::string(value.data(), value.size()));
+  co_return answer_of(parser);
+}
+
+// A connection that is kept between requests.
+struct Kept {
+  std::optional<Socket> socket;
+  boost::beast::flat_buffer buffer;
+};
+
+// One request on a kept connection, which is made where there is none. A connection that failed, or
+// that the server closes, is given up.
+asio::awaitable<ClientResponse> perform_kept(asio::any_io_executor executor, Kept& kept,
+                                             const Call& call) {
+  for (;;) {
+    const bool is_new = !kept.socket;
+    if (is_new) {
+      kept.buffer.clear();
+      kept.socket.emplace(co_await connect(executor, call.host, call.port));
+    }
+    error_code error;
+    const auto text = asio::buffer(call.text);
+    co_await asio::async_write(*kept.socket, text,
+                               asio::redirect_error(asio::use_awaitable, error));
+    http::response_parser<http::string_body> parser;
+    parser.header_limit(answer_header_bytes_max);
+    parser.body_limit(answer_bytes_max);
+    parser.skip(call.head);
+    if (!error) {
+      co_await http::async_read(*kept.socket, kept.buffer, parser,
+                                asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (!error) {
+      if (!parser.keep_alive()) kept.socket.reset();
+      co_return answer_of(parser);
+    }
+    kept.socket.reset();
+    // The server closed it while nothing was asked; or it has begun to answer, and failed.
+    if (is_new || parser.got_some()) throw system_error(error);
   }
-  answer.body = std::move(message.body());
-  co_return answer;
 }
 
 std::string described(const std::exception_ptr& failure) {
@@ -141,7 +187,7 @@ std::expected<ClientResponse, std::string> fetch(
       "no answer from " + (host.starts_with(unix_prefix) ? host : authority(host, port)) + ": ";
   if (method == Method::other) return std::unexpected("the client cannot send this method");
   try {
-    const Call what{host, port, request_text(host, port, method, target, body, headers),
+    const Call what{host, port, request_text(host, port, method, target, body, headers, false),
                     method == Method::head};
     Outcome outcome = std::unexpected(std::string());
     bool done = false;
@@ -161,6 +207,69 @@ std::expected<ClientResponse, std::string> fetch(
   } catch (const std::exception& error) {
     return std::unexpected(lead + error.what());
   }
+}
+
+struct Client::Impl {
+  std::string host;
+  std::uint16_t port = 0;
+  std::unique_ptr<asio::io_context> context = std::make_unique<asio::io_context>(1);
+  std::vector<std::unique_ptr<Kept>> kept;  // goes before the context
+
+  void begin_anew() {
+    kept.clear();
+    context = std::make_unique<asio::io_context>(1);
+  }
+  std::string lead() const { return "no answer from " + authority(host, port) + ": "; }
+};
+
+Client::Client(std::string host, std::uint16_t port) : impl_(std::make_unique<Impl>()) {
+  impl_->host = std::move(host);
+  impl_->port = port;
+}
+
+Client::~Client() = default;
+
+Client::Answer Client::send(const ClientRequest& request, std::chrono::milliseconds timeout) {
+  return std::move(send_all({request}, timeout).front());
+}
+
+std::vector<Client::Answer> Client::send_all(const std::vector<ClientRequest>& requests,
+                                             std::chrono::milliseconds timeout) {
+  const std::string lead = impl_->lead();
+  std::vector<Call> calls;
+  calls.reserve(requests.size());
+  for (const ClientRequest& request : requests) {
+    calls.push_back({impl_->host, impl_->port,
+                     request_text(impl_->host, impl_->port, request.method, request.target,
+                                  request.body, request.headers, true),
+                     request.method == Method::head});
+  }
+  while (impl_->kept.size() < calls.size()) impl_->kept.push_back(std::make_unique<Kept>());
+  std::vector<Answer> answers(calls.size(), std::unexpected(std::string()));
+  std::vector<bool> done(calls.size(), false);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    auto keep = [&answers, &done, &lead, i](const std::exception_ptr& failure,
+                                            ClientResponse answer) {
+      done[i] = true;
+      if (failure) {
+        answers[i] = std::unexpected(lead + described(failure));
+      } else {
+        answers[i] = std::move(answer);
+      }
+    };
+    asio::co_spawn(*impl_->context,
+                   perform_kept(impl_->context->get_executor(), *impl_->kept[i], calls[i]),
+                   std::move(keep));
+  }
+  impl_->context->restart();
+  impl_->context->run_for(timeout);
+  // Who has not answered is not waited for: the coroutines go with their context, unresumed.
+  if (std::ranges::find(done, false) != done.end()) impl_->begin_anew();
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (!done[i])
+      answers[i] = std::unexpected(fmt::format("{}nothing within {} ms", lead, timeout.count()));
+  }
+  return answers;
 }
 
 }  // namespace todo::net

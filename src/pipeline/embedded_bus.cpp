@@ -12,15 +12,6 @@ constexpr std::chrono::milliseconds retry_delay_min{1'000};
 constexpr std::chrono::milliseconds retry_delay_max = limits::event_retry_delay_max;
 constexpr std::chrono::seconds depth_counted_every{1};
 
-std::size_t index_of(Topic topic) { return static_cast<std::size_t>(topic); }
-
-// Ids are UUIDv7: their first 48 bits say when the event was made.
-Instant made_at(const Uuid& event_id) {
-  std::int64_t ms = 0;
-  for (std::size_t i = 0; i < 6; ++i) ms = ms * 256 + event_id.bytes[i];
-  return instant_from_ms(ms);
-}
-
 }  // namespace
 
 std::chrono::milliseconds retry_delay(int attempts, double random_0_to_1) {
@@ -34,20 +25,10 @@ EmbeddedBus::EmbeddedBus(const service::Consumers& consumers, const Clock& clock
                          metrics::Registry& metrics)
     : consumers_(consumers),
       clock_(clock),
+      probe_(metrics),
       waiting_(
           metrics.gauge("todo_outbox_events", "Events in the outbox when the bus last looked")),
-      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {
-  for (const Topic topic : {Topic::audit, Topic::reminders, Topic::task_completed}) {
-    const metrics::Labels labels{{"topic", std::string(to_string(topic))}};
-    probes_[index_of(topic)] = {
-        &metrics.counter("todo_events_applied_total", "Events applied", labels),
-        &metrics.counter("todo_events_failed_total", "Attempts to apply an event that failed",
-                         labels),
-        &metrics.counter("todo_events_dead_total", "Events put among the dead letters", labels),
-        &metrics.histogram("todo_event_lag_seconds", "From an event being made to its effect",
-                           metrics::latency_buckets(), labels)};
-  }
-}
+      dead_letters_(metrics.gauge("todo_dead_letters", "Events that wait for `events dead`")) {}
 
 storage::BusProgress EmbeddedBus::step(storage::Tx& tx, int events_max) {
   const Instant now = clock_.now();
@@ -91,30 +72,38 @@ bool EmbeddedBus::apply_audit_together(storage::Tx& tx,
   std::vector<const OutboxEvent*> events;
   events.reserve(rows.size());
   for (const storage::OutboxRow* row : rows) {
-    if (made_at(row->event.id) + limits::event_age_max < now) return false;
+    if (service::made_at(row->event.id) + limits::event_age_max < now) return false;
     events.push_back(&row->event);
   }
-  const auto applied = tx.nested([&] { consumers_.consume_audit(tx, events); });
+  service::Effect effect;
+  const auto applied = tx.nested([&] { effect = consumers_.consume_audit(tx, events); });
   if (!applied) return false;
+  probe_.count_effect(Topic::audit, effect);
   std::vector<Uuid> ids;
   ids.reserve(rows.size());
   for (const storage::OutboxRow* row : rows) {
     ids.push_back(row->event.id);
-    count_applied(row->event, now);
+    probe_.count_applied(Topic::audit, row->event.id, now);
   }
   tx.delete_outbox(ids);
   return true;
 }
 
 void EmbeddedBus::apply_one(storage::Tx& tx, const storage::OutboxRow& row, Instant now) {
-  if (row.event.topic == Topic::audit && made_at(row.event.id) + limits::event_age_max < now) {
+  if (row.event.topic == Topic::audit &&
+      service::made_at(row.event.id) + limits::event_age_max < now) {
     put_off(tx, row, "older than 30 days", true, now);
     return;
   }
+  if (is_dead_letters(row.event.topic)) {  // another bus's
+    tx.delete_outbox({row.event.id});
+    return;
+  }
   bool hopeless = false;
+  service::Effect effect;
   const auto applied = tx.nested([&] {
     try {
-      consumers_.consume(tx, row.event);
+      effect = consumers_.consume(tx, row.event);
     } catch (const service::Undeliverable&) {
       hopeless = true;
       throw;
@@ -122,23 +111,17 @@ void EmbeddedBus::apply_one(storage::Tx& tx, const storage::OutboxRow& row, Inst
   });
   if (applied) {
     tx.delete_outbox({row.event.id});
-    count_applied(row.event, now);
+    probe_.count_applied(row.event.topic, row.event.id, now);
+    probe_.count_effect(row.event.topic, effect);
   } else {
     put_off(tx, row, applied.error(), hopeless, now);
   }
 }
 
-void EmbeddedBus::count_applied(const OutboxEvent& event, Instant now) {
-  TopicProbe& probe = probes_[index_of(event.topic)];
-  probe.applied->add();
-  probe.lag_seconds->observe(
-      std::max(0.0, std::chrono::duration<double>(now - made_at(event.id)).count()));
-}
-
 void EmbeddedBus::put_off(storage::Tx& tx, const storage::OutboxRow& row, const std::string& why,
                           bool hopeless, Instant now) {
   const int attempts = row.attempts + 1;
-  TopicProbe& probe = probes_[index_of(row.event.topic)];
+  service::EventProbe::OfTopic& probe = probe_.of(row.event.topic);
   probe.failed->add();
   const auto level =
       hopeless || attempts >= limits::event_attempts_max ? log::Level::error : log::Level::warning;

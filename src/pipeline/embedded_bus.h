@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <random>
 #include <vector>
 
 #include "base/clock.h"
 #include "observability/metrics.h"
 #include "service/consumers.h"
+#include "service/event_probe.h"
 #include "storage/store.h"
 
 namespace todo::pipeline {
@@ -27,24 +27,17 @@ class EmbeddedBus {
   storage::BusProgress step(storage::Tx& tx, int events_max);
 
  private:
-  struct TopicProbe {
-    metrics::Counter* applied;
-    metrics::Counter* failed;
-    metrics::Counter* dead;
-    metrics::Histogram* lag_seconds;
-  };
   void count_waiting(storage::Tx& tx, bool some_left, Instant now);
   void apply(storage::Tx& tx, const std::vector<storage::OutboxRow>& rows, Instant now);
   bool apply_audit_together(storage::Tx& tx, const std::vector<const storage::OutboxRow*>& rows,
                             Instant now);
   void apply_one(storage::Tx& tx, const storage::OutboxRow& row, Instant now);
-  void count_applied(const OutboxEvent& event, Instant now);
   void put_off(storage::Tx& tx, const storage::OutboxRow& row, const std::string& why,
                bool hopeless, Instant now);
 
   const service::Consumers& consumers_;
   const Clock& clock_;
-  std::array<TopicProbe, topic_count> probes_{};
+  service::EventProbe probe_;
   metrics::Gauge& waiting_;
   metrics::Gauge& dead_letters_;
   Instant counted_at_{};

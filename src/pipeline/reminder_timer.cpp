@@ -70,9 +70,10 @@ std::chrono::milliseconds ReminderTimer::round() {
   const Instant now = clock_.now();
   // Hints that come from here on count for the next round.
   const bool hinted = hinted_.exchange(false);
+  if (ticked_.exchange(false)) tick_at_ = now;
   const std::int64_t look_at = look_at_ms_.load();
   const bool early = look_at != never && now < instant_from_ms(look_at) && now >= looked_at_;
-  const bool told = hinted || look_again_;
+  const bool told = hinted || look_again_ || now >= tick_at_;
   looked_at_ = now;
   look_again_ = hinted;
   // Woken for its distrust of long waits alone: the database is left in peace.

@@ -31,6 +31,12 @@ class ReminderTimer final : public service::ReminderHint {
     worker_.wake();
   }
 
+  // A timer elsewhere ticked: a whole check, whatever is known of the next reminder.
+  void tick() {
+    ticked_ = true;
+    worker_.wake();
+  }
+
   // One whole check now, on the calling thread: how many reminders it took. Fails when the database
   // could not.
   std::expected<int, std::string> check();
@@ -47,6 +53,7 @@ class ReminderTimer final : public service::ReminderHint {
   // said.
   std::atomic<std::int64_t> look_at_ms_{0};
   std::atomic<bool> hinted_ = false;
+  std::atomic<bool> ticked_ = false;
   Instant looked_at_{};      // the clock then: one that was set back since makes every plan void
   bool look_again_ = false;  // what the last round was told of may have committed after it
   Instant tick_at_{};

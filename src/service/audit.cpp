@@ -209,13 +209,13 @@ bool try_record(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
 
 }  // namespace
 
-void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
-                  std::vector<AuditEvent> events) {
+int record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
+                 std::vector<AuditEvent> events) {
   // Ids tell the order of making: a user's events are recorded in it, whatever the order of
   // arrival.
   std::ranges::sort(events, {}, [](const AuditEvent& e) { return std::pair(e.user_id, e.id); });
   const auto chains = tx.lock_audit_heads(users_of(events));
-  if (try_record(tx, keys, ids, events, chains)) return;
+  if (try_record(tx, keys, ids, events, chains)) return static_cast<int>(events.size());
   // Some came before, or twice.
   std::set<std::tuple<Uuid, Uuid, std::int64_t>> seen;
   std::erase_if(events, [&](const AuditEvent& e) {
@@ -224,6 +224,7 @@ void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
   });
   if (!try_record(tx, keys, ids, events, chains))
     throw std::logic_error("an audit entry is recorded, and is not");
+  return static_cast<int>(events.size());
 }
 
 void ChainVerifier::bad(std::int64_t seq, std::string problem) {

@@ -19,9 +19,9 @@ namespace todo::service {
 
 // The consumer of todo.audit: appends entries to the users' chains. Heads are locked in user-id
 // order and written once a batch. Entries that are there already, and those of users who are gone,
-// are passed over.
-void record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
-                  std::vector<AuditEvent> events);
+// are passed over. Answers how many there were that were not recorded before.
+int record_audit(storage::Tx& tx, const AuditKeys& keys, IdGenerator& ids,
+                 std::vector<AuditEvent> events);
 
 // Walks one user's chain, segments first. Memory grows with the number of entities, not entries.
 // Feed it pages in order, then the head, what is in flight and the tasks; it does no I/O.

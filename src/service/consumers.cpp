@@ -26,32 +26,39 @@ Call Consumers::system_call(const Uuid& user_id, const Origin& cause) const {
   return call;
 }
 
-void Consumers::consume(storage::Tx& tx, const OutboxEvent& event) const {
+Effect Consumers::consume(storage::Tx& tx, const OutboxEvent& event) const {
   switch (event.topic) {
     case Topic::audit:
-      consume_audit(tx, {&event});
-      return;
+      return consume_audit(tx, {&event});
     case Topic::reminders: {
       const ReminderEvent reminder = readable(parse_reminder_event(event.event));
-      deliver_reminder(tx, system_call(reminder.user_id, reminder.origin), reminder);
-      return;
+      const DeliveredReminder delivered =
+          deliver_reminder(tx, system_call(reminder.user_id, reminder.origin), reminder);
+      return {.duplicates = delivered.settled ? 0 : 1, .late = delivered.late};
     }
     case Topic::task_completed: {
       const CompletedEvent completed = readable(parse_completed_event(event.event));
       const Call call = system_call(completed.user_id, completed.origin);
-      if (completed.next_occurrence_id) keep_promise(tx, call, *completed.next_occurrence_id);
-      return;
+      const bool kept =
+          completed.next_occurrence_id && keep_promise(tx, call, *completed.next_occurrence_id);
+      return {.duplicates = kept ? 0 : 1, .late = std::nullopt};
     }
+    case Topic::audit_dead:
+    case Topic::reminders_dead:
+    case Topic::task_completed_dead:
+      break;
   }
+  return {};  // dead letters have no effect
 }
 
-void Consumers::consume_audit(storage::Tx& tx,
-                              const std::vector<const OutboxEvent*>& events) const {
+Effect Consumers::consume_audit(storage::Tx& tx,
+                                const std::vector<const OutboxEvent*>& events) const {
   std::vector<AuditEvent> batch;
   batch.reserve(events.size());
   for (const OutboxEvent* event : events)
     batch.push_back(readable(parse_audit_event(event->event)));
-  record_audit(tx, audit_keys_, ids_, std::move(batch));
+  const int recorded = record_audit(tx, audit_keys_, ids_, std::move(batch));
+  return {.duplicates = static_cast<int>(events.size()) - recorded, .late = std::nullopt};
 }
 
 }  // namespace todo::service

@@ -111,9 +111,10 @@ int check_reminders(storage::Tx& tx, const Call& system, int limit) {
   return static_cast<int>(keys.size());
 }
 
-void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& event) {
+DeliveredReminder deliver_reminder(storage::Tx& tx, const Call& system,
+                                   const ReminderEvent& event) {
   const auto user = tx.find_user(event.user_id);
-  if (!user) return;  // gone, and the ledger with them
+  if (!user) return {};  // gone, and the ledger with them
   const auto task = tx.find_task(event.user_id, event.task_id);
   ReminderRow row;
   row.user_id = event.user_id;
@@ -123,15 +124,14 @@ void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& 
   if (const auto reason = reason_to_skip(task, *user, event.due_date, system.now)) {
     row.state = ReminderState::skipped;
     row.reason = reason;
-    tx.settle_reminder(row);
-    return;
+    return {tx.settle_reminder(row), std::nullopt};
   }
   Notification notification;
   notification.id = system.ids->next();
   row.state = ReminderState::sent;
   row.delivered_at = system.now;
   row.notification_id = notification.id;
-  if (!tx.settle_reminder(row)) return;  // done already: a duplicate
+  if (!tx.settle_reminder(row)) return {};  // done already: a duplicate
   ReminderWords words = word_reminder(*task, zone_of(*user), system.now);
   notification.user_id = event.user_id;
   notification.type = NotificationType::reminder;
@@ -142,6 +142,8 @@ void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& 
   notification.created_at = system.now;
   tx.insert_notification(notification);
   tx.announce({storage::Announcement::Kind::notification, event.user_id, notification.id, 0});
+  const auto due = reminder_time(*task, user->preferences, zone_of(*user));
+  return {true, due ? std::optional(system.now - *due) : std::nullopt};
 }
 
 std::optional<std::vector<ReminderAnswer>> explain_reminders(storage::ReadTx& tx,

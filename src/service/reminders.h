@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -23,7 +24,11 @@ void follow_date(storage::Tx& tx, const Task& before, const Task& after);
 int check_reminders(storage::Tx& tx, const Call& system, int limit);
 
 // The consumer of todo.reminders: re-checks the task and tells its user, once.
-void deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& event);
+struct DeliveredReminder {
+  bool settled = false;                           // else somebody did before, or there is nobody
+  std::optional<std::chrono::milliseconds> late;  // told: so long after its time
+};
+DeliveredReminder deliver_reminder(storage::Tx& tx, const Call& system, const ReminderEvent& event);
 
 // "Why was I told, or not?": the ledger rows of a task with the scheduled one computed, by due
 // date. nullopt: not the user's task.

@@ -132,6 +132,9 @@ class Tx : public ReadTx {
   // Tells that this user and this task are looked up next: a database across a network answers both
   // at once.
   virtual void expect_task(const Uuid& /*user_id*/, const Uuid& /*task_id*/) {}
+  // Tells, before anything else of theirs is touched, that these users' own rows are worked on: a
+  // database of several writers makes sure that two such units do not wait for each other.
+  virtual void expect_users(const std::vector<Uuid>& /*user_ids*/) {}
 
   // Runs `work` in a savepoint. A StatementRefused or std::exception other than TransactionLost
   // undoes what it did and comes back as its text; TransactionLost passes.
@@ -201,6 +204,9 @@ class Tx : public ReadTx {
   virtual int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                                    std::int64_t last_seq) = 0;
 
+  // As list_outbox, for a relay: until the end of the transaction nobody else takes them, and
+  // nothing else is locked.
+  virtual std::vector<OutboxRow> take_to_publish(Instant now, int limit) = 0;
   virtual void insert_outbox(const OutboxEvent& event) = 0;
   virtual void delete_outbox(const std::vector<Uuid>& event_ids) = 0;
   virtual void retry_outbox(const Uuid& event_id, int attempts, Instant not_before) = 0;
@@ -253,9 +259,26 @@ using Done = std::move_only_function<void(Outcome)>;
 struct BusProgress {
   int events = 0;                        // taken from the outbox: applied, put off or buried
   std::optional<Instant> next_retry_at;  // when an event that was put off is due
+  // Nothing is tried before this has passed, whoever wakes the bus.
+  std::chrono::milliseconds pause{0};
 };
 // Applies up to `events_max` waiting events in the transaction it is given.
 using BusStep = std::move_only_function<BusProgress(Tx&, int events_max)>;
+
+// What a relay made of the events it was given.
+struct Relayed {
+  struct PutOff {
+    Uuid event_id;
+    int attempts = 0;
+    Instant not_before{};
+  };
+  std::vector<Uuid> acknowledged;      // they leave the outbox
+  std::vector<PutOff> put_off;         // refused while others were taken
+  std::chrono::milliseconds pause{0};  // before the others are tried again
+};
+// Publishes waiting events, up to limits::events_per_publish_max. `depth` is counted now and then.
+using RelayStep = std::move_only_function<Relayed(const std::vector<OutboxRow>& rows,
+                                                  const std::optional<OutboxDepth>& depth)>;
 
 struct StoreHealth {
   bool reachable = true;
@@ -287,6 +310,12 @@ class Store {
   // writer's cycle before COMMIT, max(32, units of the cycle) events; and at once when a commit
   // left events waiting).
   virtual void start_bus(BusStep step) = 0;
+
+  // Instead of the embedded bus, the relay to another one: from now on a thread of the store's
+  // takes waiting events, oldest first, hands them to `step`, which may take seconds, and deletes
+  // what was acknowledged. Commits that insert events wake it; besides it looks by itself, the more
+  // seldom the less it finds.
+  virtual void start_relay(RelayStep step) = 0;
 
   // Called, on a thread of the store's, whenever other processes on the database may have left
   // work: events, reminders planned. A database of one process has none.

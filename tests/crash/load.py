@@ -317,7 +317,10 @@ class Client(threading.Thread):
 class Load:
     """Several clients at once."""
 
-    def __init__(self, server: Server, seed: str, users: int = 4, clients: int = 8):
+    def __init__(
+        self, server: Server, seed: str, users: int = 4, clients: int = 8, client=None
+    ):
+        client = client or Client
         self.gate = Gate()
         people = [server.user() for _ in range(users)]
         for user in people:
@@ -325,7 +328,7 @@ class Load:
                 "/auth/me/preferences", {"reminder_minutes_before": REMINDER_MINUTES}
             ).expect(200)
         self.clients = [
-            Client(f"c{i}", people[i % users], self.gate, f"{seed}-{i}") for i in range(clients)
+            client(f"c{i}", people[i % users], self.gate, f"{seed}-{i}") for i in range(clients)
         ]
         self.user_ids = {user.id for user in people}
 

@@ -5,7 +5,7 @@ import re
 import secrets
 
 from harness import postgres
-from harness.server import Server
+from harness.server import Server, free_port
 from harness.store import PostgresStore
 from program_help import show_help, subcommands
 
@@ -63,6 +63,16 @@ def test_every_metric_on_postgresql_is_documented_with_its_type(tmp_path):
     of_sqlite = {("todo_storage_checkpoints_total", "counter"), ("todo_storage_wal_bytes", "gauge")}
     once_it_happens = {("todo_storage_retries_total", "counter")}
     assert told | once_it_happens == documented - of_sqlite
+
+
+def test_every_metric_with_dapr_is_documented_with_its_type(tmp_path):
+    server = Server(tmp_path, EVENT_BUS="dapr", APP_PORT=free_port(), DAPR_HTTP_PORT=free_port(),
+                    OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}").start()
+    try:
+        told = metrics_of(server)
+    finally:
+        server.stop()
+    assert told == documented_metrics("Metrics") | documented_metrics("Metrics with Dapr")
 
 
 def test_keys_change_without_ending_sessions_or_breaking_chains(place):

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "database.h"
 
@@ -53,6 +54,49 @@ TEST_P(Events, events_wait_in_the_order_they_were_made) {
     tx.delete_outbox({ids_.next()});
   });
   EXPECT_EQ(waiting(), (std::vector{events[1].id, events[2].id}));
+}
+
+TEST_P(Events, a_relay_takes_what_is_committed_and_what_was_left) {
+  add_event(ann_, "left");
+  test::Signal refused_once;
+  test::Signal all_taken;
+  std::atomic<int> taken = 0;
+  bool is_refused = true;  // the first time: the relay's thread's
+  store_->start_relay([&](const std::vector<OutboxRow>& rows, const auto&) {
+    Relayed relayed;
+    for (const OutboxRow& row : rows) {
+      if (row.event.event == "refused" && std::exchange(is_refused, false)) {
+        relayed.put_off.push_back({row.event.id, 7, clock_.now() + minutes{1}});
+        refused_once.give();
+        continue;
+      }
+      EXPECT_EQ(row.attempts, row.event.event == "refused" ? 7 : 0);
+      relayed.acknowledged.push_back(row.event.id);
+      if (++taken == 4) all_taken.give();
+    }
+    return relayed;
+  });
+  add_event(bob_, "new");
+  add_event(ann_, "refused", Topic::reminders_dead);
+  ASSERT_TRUE(refused_once.wait());
+  clock_.advance(minutes{2});
+  add_event(ann_, "wakes the relay");
+  ASSERT_TRUE(all_taken.wait());
+  store_->stop();
+}
+
+TEST_P(Events, a_relay_that_publishes_nothing_keeps_everything_and_rests) {
+  add_event(ann_, "e");
+  test::Signal tried_again;
+  int tries = 0;
+  store_->start_relay([&](const std::vector<OutboxRow>& rows, const auto&) {
+    EXPECT_EQ(rows.size(), 1U);
+    if (++tries == 3) tried_again.give();
+    return Relayed{.acknowledged = {}, .put_off = {}, .pause = std::chrono::milliseconds{5}};
+  });
+  ASSERT_TRUE(tried_again.wait());
+  EXPECT_EQ(waiting().size(), 1U);
+  store_->stop();
 }
 
 TEST_P(Events, the_waiting_events_of_a_user_and_topic_are_walked_by_id) {

@@ -1,4 +1,5 @@
 // Several processes on one database, where a database can be shared: two stores stand for them.
+#include <mutex>
 #include <set>
 
 #include "database.h"
@@ -203,6 +204,31 @@ TEST_P(Processes, two_buses_apply_every_event_once) {
   }
   EXPECT_EQ(applied.size(), static_cast<std::size_t>(events_count));
   EXPECT_EQ(std::set(applied.begin(), applied.end()).size(), applied.size());
+}
+
+TEST_P(Processes, two_relays_do_not_publish_the_same_events) {
+  constexpr std::size_t events_count = 300;
+  std::mutex mutex;
+  std::multiset<Uuid> published;
+  const auto step = [&](const std::vector<OutboxRow>& rows, const auto&) {
+    Relayed relayed;
+    for (const OutboxRow& row : rows) relayed.acknowledged.push_back(row.event.id);
+    const std::scoped_lock lock(mutex);
+    published.insert(relayed.acknowledged.begin(), relayed.acknowledged.end());
+    return relayed;
+  };
+  store_->start_relay(step);
+  other_->start_relay(step);
+  for (std::size_t i = 0; i < events_count; ++i) {
+    const OutboxEvent event = test::make_raw_event(ids_, ann_, std::to_string(i));
+    test::write(i % 5 < 2 ? *store_ : *other_, [&](Tx& tx) { tx.insert_outbox(event); });
+  }
+  EXPECT_TRUE(test::eventually(
+      [&] { return read([](ReadTx& tx) { return tx.outbox_depth().rows; }) == 0; }));
+  store_->stop();
+  other_->stop();
+  EXPECT_EQ(published.size(), events_count);
+  EXPECT_EQ(std::set(published.begin(), published.end()).size(), events_count);
 }
 
 TEST_P(Processes, a_reminder_that_was_moved_meanwhile_is_not_due) {

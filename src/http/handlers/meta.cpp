@@ -35,7 +35,9 @@ void run_ready(const ExchangePtr& exchange) {
   std::string body;
   JsonWriter json(body);
   json.begin_object()
-      .member("status", readiness.ready ? "ready" : "not_ready")
+      .member("status", !readiness.ready     ? "not_ready"
+                        : readiness.degraded ? "degraded"
+                                             : "ready")
       .key("checks")
       .begin_object();
   for (const auto& [name, state] : readiness.checks) json.member(name, state);

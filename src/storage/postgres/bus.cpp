@@ -70,25 +70,28 @@ void Bus::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const auto now = std::chrono::steady_clock::now();
-    if (!woken_ && !is_retry_due() && now < look_at) {
+    const bool is_called = now >= pause_until_ && (woken_ || is_retry_due());
+    if (!is_called && now < look_at) {
       auto wait = std::min(wait_max, std::chrono::ceil<milliseconds>(look_at - now));
-      if (retry_at_) wait = std::min(wait, *retry_at_ - shared_.clock.now());
+      if (retry_at_ && now >= pause_until_) wait = std::min(wait, *retry_at_ - shared_.clock.now());
       changed_.wait_for(lock, std::max(wait, milliseconds{1}));
       continue;
     }
-    const bool was_called = std::exchange(woken_, false) || is_retry_due();
+    woken_ = false;
     retry_at_.reset();
     lock.unlock();
     const Found found = step_once(runner);
     lock.lock();
     if (found == Found::something) woken_ = true;  // there may be more
-    poll = was_called || found == Found::something ? poll_min : next_poll(poll);
+    poll = is_called || found == Found::something ? poll_min : next_poll(poll);
     if (found == Found::failure) poll = poll_min;
     look_at = std::chrono::steady_clock::now() + poll;
+    if (pause_ > milliseconds{0}) look_at = pause_until_ = look_at - poll + pause_;
   }
 }
 
 Bus::Found Bus::step_once(Runner& runner) {
+  pause_ = milliseconds{0};
   BusProgress progress;
   Effects effects;
   WriteUnit unit = [&](Tx& tx) {
@@ -100,6 +103,7 @@ Bus::Found Bus::step_once(Runner& runner) {
   committed_(effects);
   const std::lock_guard lock(mutex_);
   retry_at_ = progress.next_retry_at;
+  pause_ = progress.pause;
   return progress.events > 0 || effects.events_inserted > 0 ? Found::something : Found::nothing;
 }
 

@@ -45,6 +45,8 @@ class Bus {
   bool woken_ = true;
   bool stopping_ = false;
   std::optional<Instant> retry_at_;
+  std::chrono::milliseconds pause_{0};                 // that the last step asked for: the thread's
+  std::chrono::steady_clock::time_point pause_until_;  // the thread's
   std::thread thread_;
 };
 

@@ -18,6 +18,7 @@
 #include "storage/postgres/listener.h"
 #include "storage/postgres/runner.h"
 #include "storage/postgres/url.h"
+#include "storage/relaying.h"
 
 namespace todo::storage::postgres {
 namespace {
@@ -108,6 +109,22 @@ class PostgresStore final : public Store {
   }
 
   void start_bus(BusStep step) override { bus_.start(std::move(step)); }
+
+  void start_relay(RelayStep step) override {
+    bus_.start([this, step = std::move(step), counter = DepthCounter()](Tx& tx, int) mutable {
+      const Instant now = shared_.clock.now();
+      BusProgress progress;
+      const auto rows = tx.take_to_publish(now, limits::events_per_publish_max);
+      if (!rows.empty()) {
+        const Relayed relayed = step(rows, counter.count(tx, rows.size()));
+        settle(tx, relayed);
+        progress.events = static_cast<int>(relayed.acknowledged.size());
+        progress.pause = relayed.pause;
+      }
+      progress.next_retry_at = tx.next_outbox_retry_at(now);
+      return progress;
+    });
+  }
 
   void on_remote_work(const std::function<void()>& callback) override {
     const std::lock_guard lock(callback_mutex_);

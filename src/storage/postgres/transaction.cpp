@@ -43,6 +43,12 @@ void Transaction::lock_all(const std::vector<Uuid>& user_ids) {
   locked_.insert(locked_.end(), keys.begin(), keys.end());
 }
 
+void Transaction::expect_users(const std::vector<Uuid>& user_ids) {
+  if (user_ids.empty()) return;
+  lock_all(user_ids);
+  know_users(user_ids);
+}
+
 bool Transaction::try_single(SingleWork work) {
   Query q(c_, "SELECT pg_try_advisory_xact_lock($1::integer, $2::integer)");
   q.bind(single_work_class).bind(static_cast<int>(work));

@@ -101,6 +101,7 @@ class Transaction final : public Tx {
   std::string epoch() override;
 
   void expect_task(const Uuid& user_id, const Uuid& task_id) override;
+  void expect_users(const std::vector<Uuid>& user_ids) override;
   std::expected<void, std::string> nested(std::function<void()> work) override;
 
   bool insert_user(const User& user, std::string_view email_folded,
@@ -142,6 +143,7 @@ class Transaction final : public Tx {
   int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                            std::int64_t last_seq) override;
 
+  std::vector<OutboxRow> take_to_publish(Instant now, int limit) override;
   void insert_outbox(const OutboxEvent& event) override;
   void delete_outbox(const std::vector<Uuid>& event_ids) override;
   void retry_outbox(const Uuid& event_id, int attempts, Instant not_before) override;

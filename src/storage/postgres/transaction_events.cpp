@@ -49,6 +49,12 @@ DeadLetter read_dead(Query& q) {
   return letter;
 }
 
+std::string take_statement(int limit) {
+  return fmt::format(TODO_OUTBOX_SELECT "WHERE " TODO_OUTBOX_DUE
+                                        "ORDER BY id LIMIT {} FOR UPDATE SKIP LOCKED",
+                     limit);
+}
+
 constexpr const char* next_retry = "SELECT min(not_before) FROM outbox WHERE not_before > $1";
 
 }  // namespace
@@ -61,10 +67,14 @@ std::vector<OutboxRow> Transaction::list_outbox(Instant now, int limit) {
   return read_outbox_rows(q);
 }
 
+std::vector<OutboxRow> Transaction::take_to_publish(Instant now, int limit) {
+  Query q(c_, take_statement(limit));
+  q.bind(now).bind(now + limits::event_retry_delay_max);
+  return read_outbox_rows(q);
+}
+
 std::vector<OutboxRow> Transaction::take_outbox(Instant now, int limit) {
-  Query q(c_, fmt::format(TODO_OUTBOX_SELECT "WHERE " TODO_OUTBOX_DUE
-                                             "ORDER BY id LIMIT {} FOR UPDATE SKIP LOCKED",
-                          limit));
+  Query q(c_, take_statement(limit));
   q.bind(now).bind(now + limits::event_retry_delay_max).run();
   // Whoever takes a batch asks for this at its end.
   Query next(c_, next_retry);
@@ -82,10 +92,7 @@ std::vector<OutboxRow> Transaction::take_outbox(Instant now, int limit) {
     taken_->push_back(read.row.event.id);
     rows.push_back(std::move(read.row));
   }
-  if (!users.empty()) {
-    lock_all(users);
-    know_users(users);
-  }
+  expect_users(users);
   return rows;
 }
 

@@ -22,6 +22,7 @@
 #include "storage/listening.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/files.h"
+#include "storage/sqlite/relay.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/transaction.h"
 
@@ -158,6 +159,7 @@ class SqliteStore final : public Store {
   }
 
   void set_audience(Audience* audience) override { listening_.set(audience); }
+  void start_relay(RelayStep step) override { relay_.start(std::move(step)); }
 
   StoreHealth health() override {
     StoreHealth health;
@@ -208,6 +210,7 @@ class SqliteStore final : public Store {
   }
 
   void stop() override {
+    relay_.stop();
     {
       const std::lock_guard lock(write_mutex_);
       if (stopping_) return;
@@ -337,6 +340,7 @@ class SqliteStore final : public Store {
     }
     if (commit()) {
       take_announcements(tx);
+      if (tx.events_inserted() > 0) relay_.wake();
       return true;
     }
     // Also what a unit that rolled itself back has answered from: its neighbours' writes are gone.
@@ -377,8 +381,8 @@ class SqliteStore final : public Store {
       writer_connection_.execute("BEGIN IMMEDIATE");
       Transaction tx(writer_connection_);
       const Outcome outcome = run_unit(tx, job);
-      if (tx.events_inserted() > 0) wake_bus();
       if (!commit()) return Outcome::failed;
+      if (tx.events_inserted() > 0) wake_bus();
       take_announcements(tx);
       return outcome;
     } catch (const std::exception& lost) {
@@ -408,8 +412,11 @@ class SqliteStore final : public Store {
   }
 
   void wake_bus() {
-    const std::lock_guard lock(write_mutex_);
-    bus_waiting_ = true;
+    {
+      const std::lock_guard lock(write_mutex_);
+      bus_waiting_ = true;
+    }
+    relay_.wake();
   }
 
   void pause_bus() {
@@ -546,6 +553,7 @@ class SqliteStore final : public Store {
   std::optional<Instant> bus_at_;
   std::vector<Announcement> announcements_;  // of the cycle, committed; the writer's
   Listening listening_;
+  Relay relay_{*this, clock_};
 
   std::atomic<bool> reachable_ = true;
   std::chrono::steady_clock::time_point probe_at_;  // the writer's

@@ -123,6 +123,10 @@ class Transaction final : public Tx {
   int delete_audit_entries(const Uuid& user_id, std::int64_t first_seq,
                            std::int64_t last_seq) override;
 
+  // The file has one writer.
+  std::vector<OutboxRow> take_to_publish(Instant now, int limit) override {
+    return list_outbox(now, limit);
+  }
   void insert_outbox(const OutboxEvent& event) override;
   void delete_outbox(const std::vector<Uuid>& event_ids) override;
   void retry_outbox(const Uuid& event_id, int attempts, Instant not_before) override;
@@ -137,7 +141,6 @@ class Transaction final : public Tx {
   void store_idempotent_response(const Uuid& user_id, std::string_view key,
                                  const IdempotentResponse& response) override;
 
-  // The file has one writer.
   bool try_single(SingleWork /*work*/) override { return true; }
 
   int purge_deleted_tasks(Instant deleted_before, int limit) override;

@@ -124,19 +124,26 @@ const std::map<std::string, Rule, std::less<>>& rules() {
          {"5s", is(&Config::shutdown_delay, seconds{5})}},
         {"5", "-1s", "1h", "s"}}},
       {"EVENT_BUS",
-       {{{"embedded", is(&Config::event_bus, std::string("embedded"))}},
-        {"dapr", "kafka", "Embedded"}}},
+       {{{"embedded", is(&Config::event_bus, std::string("embedded"))},
+         {"dapr", is(&Config::event_bus, std::string("dapr"))}},
+        {"kafka", "Embedded", "Dapr"}}},
       {"PUBSUB_NAME",
        {{{"a.b-c_9", is(&Config::pubsub_name, std::string("a.b-c_9"))}}, {"a/b", "a b", "ü"}}},
       {"APP_API_TOKEN", token_rule(&Config::app_api_token)},
       {"DAPR_API_TOKEN", token_rule(&Config::dapr_api_token)},
-      {"SECRET_STORE", {{}, {"todo-secrets"}}},
+      {"SECRET_STORE",
+       {{{"todo-secrets", is(&Config::secret_store, std::string("todo-secrets"))}},
+        {"a/b", "a b", "ü"}}},
       {"OPENAI_API_KEY", token_rule(&Config::openai_api_key)},
       {"OPENAI_BASE_URL",
        {{{"http://localhost:1/v1",
           is(&Config::openai_base_url, std::string("http://localhost:1/v1"))}},
         {"localhost", "https://user:" + secret + "@x", "https://x?q"}}},
       {"OPENAI_MODEL", {{{"any", is(&Config::openai_model, std::string("any"))}}, {}}},
+      {"OTEL_EXPORTER_OTLP_ENDPOINT",
+       {{{"http://localhost:4318",
+          is(&Config::otlp_endpoint, std::string("http://localhost:4318"))}},
+        {"localhost:4318", "https://x", "http://user:" + secret + "@x", "http://x?q"}}},
       {"LOG_LEVEL",
        {{{"debug", is(&Config::log_level, log::Level::debug)},
          {"error", is(&Config::log_level, log::Level::error)}},
@@ -248,6 +255,23 @@ TEST(Configuration, processes_on_one_database_must_be_given_its_keys) {
   EXPECT_TRUE(checked());
   environment = {};
   EXPECT_TRUE(checked()) << "an SQLite file has them beside it";
+}
+
+TEST(Configuration, secrets_that_are_not_set_can_come_from_elsewhere) {
+  auto config = load_config(lookup_in({{"JWT_SECRET", key_a}, {"SECRET_STORE", "todo-secrets"}}));
+  ASSERT_TRUE(config);
+  EXPECT_EQ(missing_secrets(*config),
+            (std::vector<std::string_view>{"DATABASE_URL", "AUDIT_KEY", "OPENAI_API_KEY"}));
+  EXPECT_TRUE(set_secret(*config, "AUDIT_KEY", key_b));
+  EXPECT_TRUE(set_secret(*config, "DATABASE_URL", "postgres://x/y"));
+  EXPECT_TRUE(set_secret(*config, "OPENAI_API_KEY", ""));
+  EXPECT_EQ(config->audit_keys, std::vector<std::string>{key_b});
+  EXPECT_TRUE(config->uses_postgres());
+  EXPECT_EQ(missing_secrets(*config), std::vector<std::string_view>{"OPENAI_API_KEY"});
+  const auto bad = set_secret(*config, "DATABASE_URL", "mysql://ann:" + secret + "@x/y");
+  ASSERT_FALSE(bad);
+  EXPECT_TRUE(bad.error().contains("DATABASE_URL"));
+  EXPECT_FALSE(bad.error().contains(secret));
 }
 
 TEST(Configuration, what_is_shown_holds_no_secret) {

@@ -295,6 +295,67 @@ TEST(EventTest, a_trace_that_is_none_does_no_harm) {
   }
 }
 
+TEST(EventTest, what_is_published_is_the_envelope_with_its_trace_twice) {
+  const OutboxEvent event = make_event(reminder_event(), origin());
+  const std::string text = published_form(event, 0, {});
+  const std::string trace = "\"" + origin().trace.traceparent() + "\"";
+  EXPECT_EQ(text.substr(0, event.event.size() - 1), event.event.substr(0, event.event.size() - 1));
+  EXPECT_EQ(text.substr(event.event.size() - 1), ",\"traceid\":" + trace + "}");
+  const auto head = read_head(text);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->id, event.id);
+  EXPECT_EQ(head->user_id, event.user_id);
+  EXPECT_EQ(head->trace.traceparent(), origin().trace.traceparent());
+  EXPECT_EQ(head->attempts, 0);
+}
+
+TEST(EventTest, what_no_request_caused_is_published_with_a_trace_of_its_own) {
+  const TraceContext trace{std::string(32, '1'), std::string(16, '2')};
+  const std::string text = published_form(make_event(reminder_event(), {}), 4, trace);
+  const auto head = read_head(text);
+  ASSERT_TRUE(head) << text;
+  EXPECT_EQ(head->trace.traceparent(), trace.traceparent());
+  EXPECT_EQ(head->attempts, 4);
+  const auto parsed = parse_reminder_event(text);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->origin.trace.trace_id, trace.trace_id);
+}
+
+TEST(EventTest, a_head_is_read_from_a_damaged_event_as_far_as_it_has_one) {
+  const std::string id = "01a2153a-130f-72c9-8dc7-2c08729298bb";
+  const auto head =
+      read_head(R"({"id":")" + id + R"(","partitionkey":7,"traceparent":"x","attempts":"y"})");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->id.to_string(), id);
+  EXPECT_EQ(head->user_id, Uuid{});
+  EXPECT_TRUE(head->trace.trace_id.empty());
+  EXPECT_EQ(head->attempts, 0);
+  for (const char* text : {"", "17", "{}", R"({"id":"x"})", R"({"id":7})", R"({"id":)"})
+    EXPECT_FALSE(read_head(text)) << text;
+}
+
+TEST(EventTest, a_dead_letter_tells_what_died_of_what) {
+  DeadLetterEvent dead;
+  dead.id = reminder_event().id;
+  dead.event_id = audit_event().id;
+  dead.topic = Topic::reminders;
+  dead.reason = "not a \"UUID\"";
+  dead.attempts = 3;
+  dead.event = R"({"broken)";
+  const OutboxEvent event = make_event(dead);
+  EXPECT_EQ(to_string(event.topic), "todo.reminders.dlq");
+  EXPECT_TRUE(is_dead_letters(event.topic));
+  EXPECT_FALSE(is_dead_letters(Topic::reminders));
+  const auto envelope = parse_json(event.event).value().as_object();
+  EXPECT_EQ(envelope.at("type"), boost::json::string(dead_letter_type));
+  EXPECT_EQ(envelope.at("subject"), dead.event_id.to_string().c_str());
+  const auto& data = envelope.at("data").as_object();
+  EXPECT_EQ(data.at("reason"), "not a \"UUID\"");
+  EXPECT_EQ(data.at("event"), R"({"broken)");
+  EXPECT_EQ(data.at("topic"), "todo.reminders");
+  EXPECT_EQ(data.at("attempts"), 3);
+}
+
 TEST(TopicTest, topics_have_their_names) {
   for (const char* name : {"todo.audit", "todo.reminders", "todo.task.completed"}) {
     EXPECT_EQ(to_string(parse_topic(name).value()), name);

@@ -913,6 +913,48 @@ TEST_F(ServerTest, the_client_gives_up) {
   ASSERT_FALSE(nobody);
 }
 
+TEST_F(ServerTest, the_client_keeps_its_connections) {
+  start();
+  Client client("127.0.0.1", server_->port());
+  const ClientRequest request{Method::post, "/a", {{"Content-Type", "text/plain"}}, "body"};
+  for (int i = 0; i < 3; ++i) {
+    const auto answers = client.send_all({request, request}, deadline);
+    ASSERT_EQ(answers.size(), 2U);
+    for (const auto& answer : answers) {
+      ASSERT_TRUE(answer) << answer.error();
+      EXPECT_EQ(answer->body, "POST /a body");
+    }
+  }
+  EXPECT_EQ(server_->connections(), 2U);
+}
+
+TEST_F(ServerTest, the_client_connects_again_when_the_server_has_closed) {
+  start();
+  const std::uint16_t port = server_->port();
+  Client client("127.0.0.1", port);
+  ASSERT_TRUE(client.send({Method::get, "/a", {}, ""}, deadline));
+  server_.reset();
+  ServerOptions options;
+  options.port = port;
+  server_ = std::make_unique<Server>(threads_, handler_, options);
+  ASSERT_TRUE(server_->start());
+  const auto answer = client.send({Method::get, "/a", {}, ""}, deadline);
+  EXPECT_TRUE(answer) << answer.error();
+}
+
+TEST_F(ServerTest, the_client_goes_on_after_an_answer_that_was_too_late) {
+  start();
+  Client client("127.0.0.1", server_->port());
+  const auto answers = client.send_all(
+      {{Method::get, "/late", {}, ""}, {Method::get, "/a", {}, ""}}, milliseconds(200));
+  ASSERT_FALSE(answers[0]);
+  EXPECT_NE(answers[0].error().find("200 ms"), std::string::npos) << answers[0].error();
+  EXPECT_TRUE(answers[1]);
+  EXPECT_TRUE(client.send({Method::get, "/a", {}, ""}, deadline));
+  Client nobody("127.0.0.1", 1);
+  EXPECT_FALSE(nobody.send({Method::get, "/", {}, ""}, deadline));
+}
+
 TEST(IoThreadsTest, runs_delayed_functions_on_their_thread) {
   IoThreads threads(2);
   std::promise<std::thread::id> delayed;
