@@ -45,15 +45,13 @@ using FramesPtr = std::shared_ptr<const Frames>;
 // One open socket, on its I/O thread only.
 class WebSocket {
  public:
+  virtual ~WebSocket() = default;
   // Sends at once what the client takes, and queues the rest. A client that is slow, with
   // limits::socket_queue_messages_max or socket_queue_bytes_max waiting, is dropped: code 1013.
   virtual void send(const FramesPtr& frames) = 0;
   // Sends a Close behind what is queued, and nothing after it. The connection ends when the client
   // has answered it, or after some seconds.
   virtual void close(CloseCode code, std::string_view reason) = 0;
-
- protected:
-  ~WebSocket() = default;
 };
 
 // What becomes of a socket; called on its I/O thread. One whose connection was lost before it was

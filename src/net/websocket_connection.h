@@ -38,7 +38,7 @@ class WebSocketConnection final : public WebSocket,
   // `owner` is held as long as the connection lives.
   WebSocketConnection(std::shared_ptr<void> owner, WebSocketRoom& room, Socket socket,
                       std::shared_ptr<WebSocketHandler> handler);
-  ~WebSocketConnection();
+  ~WebSocketConnection() override;
   WebSocketConnection(const WebSocketConnection&) = delete;
   WebSocketConnection& operator=(const WebSocketConnection&) = delete;
 

@@ -49,7 +49,7 @@ class FakeSocket final : public net::WebSocket {
       : executor_(executor), handler_(std::move(handler)) {
     on_thread([this] { handler_->opened(*this); });
   }
-  ~FakeSocket() { end(net::CloseCode::abnormal); }
+  ~FakeSocket() override { end(net::CloseCode::abnormal); }
   FakeSocket(const FakeSocket&) = delete;
   FakeSocket& operator=(const FakeSocket&) = delete;
 
