@@ -1,6 +1,7 @@
 """The chart in all its variants: it lints, holds to strict schemas, refuses what is wrong, and says nothing
 but what the program and its README know."""
 import json
+import os
 import pathlib
 import re
 
@@ -123,6 +124,17 @@ def test_every_variable_is_a_setting_of_the_program(variant, help_text):
             names = {entry["name"] for container in spec["containers"]
                      for entry in container.get("env", [])}
             assert names and names <= settings
+
+
+@ALL
+def test_the_program_takes_its_settings(variant):
+    """What the chart says to it is what it understands, values included."""
+    text = render(variant, "--set", "dapr.tracing.otlpEndpoint=collector:4318")
+    deployment = next(thing for thing in objects(text) if thing["kind"] == "Deployment")
+    entries = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    given = {entry["name"]: entry.get("value", "x" * 40) for entry in entries}
+    given |= {"DATABASE_URL": "postgres://todo@db.example.com/todo", "DATABASE_DIRECT_URL": ""}
+    must(os.environ["TODO_BACKEND"], "check-config", env=given)
 
 
 @ALL

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from kit import ROOT, call, must
 from harness import postgres
-from harness.server import Server
+from harness.server import Server, free_port
 from harness.store import PostgresStore
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -46,21 +46,28 @@ def scrape(server) -> str:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict:
-    """Every metric that a server on PostgreSQL tells, with its labels. Of ONCE_IT_HAPPENS, which a quiet
-    server does not show, as docs/operations.md has them."""
+    """Every metric that a server on PostgreSQL tells, and one beside a sidecar, with its labels. Of
+    ONCE_IT_HAPPENS, which a quiet server does not show, as docs/operations.md has them."""
     with postgres.Cluster() as cluster:
-        server = Server(tmp_path_factory.mktemp("server"),
-                        store=PostgresStore(cluster.new_database())).start()
-        try:
-            text = scrape(server)
-        finally:
-            server.stop()
+        text = tell(Server(tmp_path_factory.mktemp("server"),
+                           store=PostgresStore(cluster.new_database())))
+    # Nobody listens where the sidecar should be.
+    text += tell(Server(tmp_path_factory.mktemp("dapr"), EVENT_BUS="dapr", APP_PORT=free_port(),
+                        DAPR_HTTP_PORT=free_port()))
     rows = re.findall(r"^\| `(todo_\w+)` \| \w+ \| (.*) \|$", OPERATIONS.read_text(), flags=re.M)
     series = {name: set(re.findall(r"`(\w+)`", meaning)) for name, meaning in rows
               if f"# TYPE {name} " in text or name in ONCE_IT_HAPPENS}
     for name, labels in re.findall(r"^(\w+)(\{.*?\})? ", text, flags=re.M):
         series.setdefault(name, set()).update(re.findall(r"(\w+)=", labels))
     return series
+
+
+def tell(server) -> str:
+    server.start()
+    try:
+        return scrape(server)
+    finally:
+        server.stop()
 
 
 def test_the_rules_parse():
@@ -102,7 +109,7 @@ def test_every_metric_and_label_is_one_that_the_program_tells(told):
 def test_what_operators_must_see_is_on_the_dashboard():
     shown = " ".join(panel["title"].lower() for panel in panels())
     for word in ("requests", "errors", "latency", "event lag", "outbox", "reminder", "dead letters",
-                 "transaction"):
+                 "transaction", "outbox age", "sidecar", "sockets", "lateness"):
         assert word in shown
 
 

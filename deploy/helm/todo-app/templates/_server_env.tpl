@@ -35,6 +35,9 @@
     secretKeyRef:
       name: {{ include "todo-app.app-token-secret" . }}
       key: token
+{{- with .Values.dapr.tracing.otlpEndpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ printf "http://%s" . | quote }}}
+{{- end }}
 {{- else }}
 - {name: EVENT_BUS, value: embedded}
 {{- end }}
