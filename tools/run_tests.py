@@ -521,6 +521,7 @@ SUITES = {
     "property": properties,
     "integration": integration,
     "docs": docs,
+    "web": web,
     "deploy_files": deploy_files,
     "crash": crash,
     "pipeline": pipeline,

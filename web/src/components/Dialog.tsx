@@ -113,7 +113,7 @@ export function DrawerHead({
 }) {
   return (
     <div className="sticky top-0 z-10 flex min-h-14 items-center gap-1 border-line border-b bg-page pr-2 pl-4">
-      <h2 className="mr-auto text-lg">{title}</h2>
+      <h2 className="mr-auto min-w-0 truncate text-lg max-md:text-base">{title}</h2>
       {children}
       <button type="button" className="icon-btn" aria-label="Close" onClick={onClose}>
         <Icon name="close" />

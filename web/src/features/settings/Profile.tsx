@@ -11,6 +11,15 @@ import { Section } from './Section';
 
 const zones = Intl.supportedValuesOf('timeZone');
 
+/** Zones have several names: Etc/UTC is UTC. A name that is being typed is none yet. */
+function canonical(timeZone: string): string {
+  try {
+    return Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone;
+  } catch {
+    return timeZone;
+  }
+}
+
 export function Profile({ user }: { user: User }) {
   const [name, setName] = useState(user.display_name ?? '');
   const [timeZone, setTimeZone] = useState(user.timezone);
@@ -67,7 +76,7 @@ export function Profile({ user }: { user: User }) {
           label="Time zone"
           error={field('timezone')}
           hint={
-            timeZone === browserZone()
+            canonical(timeZone) === browserZone()
               ? 'As this browser’s.'
               : `This browser’s is ${browserZone()}.`
           }

@@ -121,7 +121,7 @@ function Meta({ task, at, timeZone }: RowProps) {
         </time>
       )}
       {task.priority !== null && (
-        <span className="flex-none">
+        <span className="flex flex-none">
           <PriorityWord priority={task.priority} />
         </span>
       )}
