@@ -26,7 +26,7 @@ export function Toasts() {
   const all = shown(useStore(toasts));
   const dialog = useStore(dialogs).at(-1);
   return createPortal(
-    <div className="pointer-events-none fixed inset-x-0 bottom-0 z-50 px-4 pb-[calc(var(--bar)+1rem+env(safe-area-inset-bottom))] md:pb-4">
+    <div className="pointer-events-none fixed inset-x-0 bottom-0 z-50 px-4 md:left-56 pb-[calc(var(--bar)+1rem+env(safe-area-inset-bottom))] md:pb-4">
       <div className="mx-auto flex w-full max-w-md flex-col">
         <div role="status">
           {all.map((toast) => toast.kind === 'status' && <Card key={toast.id} toast={toast} />)}

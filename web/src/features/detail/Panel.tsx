@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useLayoutEffect, useRef } from 'react';
+import { useDeferredValue, useEffect, useLayoutEffect, useRef } from 'react';
 import { Icon } from '@/components/icons';
 import { Failure, Skeleton } from '@/components/parts';
 import { complete, reopen, restore } from '@/lib/actions';
@@ -108,13 +108,19 @@ export default function Panel({ id }: { id: string }) {
 }
 
 function Fields({ task }: { task: Task }) {
+  // What is typed into most is there at once; the rest follows, below it, a moment later.
+  const whole = useDeferredValue(true, false);
   return (
     <div className="mx-auto flex max-w-2xl flex-col gap-4">
       <TitleField task={task} />
       <DescriptionField task={task} />
-      <DueFields task={task} />
-      <OtherFields task={task} />
-      {!temporary(task.id) && (
+      {whole && (
+        <>
+          <DueFields task={task} />
+          <OtherFields task={task} />
+        </>
+      )}
+      {whole && !temporary(task.id) && (
         <>
           <Told task={task} />
           <History task={task} />

@@ -27,10 +27,10 @@ export default function Chips({ parsed, fresh, defaults, dropDefaults, refocus }
   const parts = all.filter((part) => part.kind !== 'recurrence_unsupported');
   const unknown = all.find((part) => part.kind === 'recurrence_unsupported');
   if (parts.length === 0 && own.length === 0 && (parsed?.answer.hints.length ?? 0) === 0) {
-    return null;
+    return <p className="px-1 text-muted text-xs">Enter adds it, Shift+Enter opens it too</p>;
   }
   return (
-    <div className="mt-2 flex flex-wrap items-center gap-1">
+    <>
       {task !== null &&
         parts.map((part) => (
           <Chip
@@ -61,7 +61,7 @@ export default function Chips({ parsed, fresh, defaults, dropDefaults, refocus }
       {parsed?.answer.hints.map((hint) => (
         <Hint key={hint} hint={hint} text={parsed.typed.text} unknown={unknown} />
       ))}
-    </div>
+    </>
   );
 }
 

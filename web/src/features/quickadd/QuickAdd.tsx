@@ -156,15 +156,18 @@ export function QuickAdd({ defaults, autoFocus = false, onOpen }: Props) {
         </div>
       )}
       {typed.text !== '' && (
-        <Suspense>
-          <Chips
-            parsed={shown}
-            fresh={current !== null}
-            defaults={own}
-            dropDefaults={() => setPlain(true)}
-            refocus={() => field.current?.focus()}
-          />
-        </Suspense>
+        // Of the height of the chips from the first letter on: the list does not jump when they come.
+        <div className="mt-2 flex min-h-6 flex-wrap items-center gap-1 coarse:min-h-11">
+          <Suspense>
+            <Chips
+              parsed={shown}
+              fresh={current !== null}
+              defaults={own}
+              dropDefaults={() => setPlain(true)}
+              refocus={() => field.current?.focus()}
+            />
+          </Suspense>
+        </div>
       )}
     </div>
   );

@@ -23,7 +23,7 @@ export default function SelectionBar({ tasks, keep, clear }: Props) {
 
   const pending = tasks.filter((task) => !task.completed);
   return (
-    <div className="fixed inset-x-2 bottom-[calc(var(--bar)+env(safe-area-inset-bottom)+0.5rem)] z-30 mx-auto max-w-2xl md:bottom-4">
+    <div className="fixed inset-x-2 bottom-[calc(var(--bar)+env(safe-area-inset-bottom)+0.5rem)] z-30 mx-auto max-w-2xl md:bottom-4 md:left-58">
       <section aria-label="Selection" className="card p-2">
         {reasons.length > 0 && (
           <p role="alert" className="px-2 pb-1 text-red">
