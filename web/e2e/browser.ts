@@ -16,6 +16,9 @@ export const password = 'correct horse battery';
 
 /** A program's view of an account, to prepare what a test needs and to see what came of it. */
 export class Account {
+  /** The session of its browsers: who signs in again and again waits for as many password hashes. */
+  private session: Parameters<BrowserContext['addCookies']>[0] | null = null;
+
   private constructor(
     readonly url: string,
     readonly email: string,
@@ -51,11 +54,13 @@ export class Account {
 
   /** Signs the browser in as the page does: by a cookie that no script can read. */
   async signIn(context: BrowserContext, url = this.url): Promise<void> {
+    if (this.session !== null) return context.addCookies(this.session);
     const response = await context.request.post(`${url}/api/v1/auth/login`, {
       data: { email: this.email, password, session: 'cookie' },
       headers: { Origin: url },
     });
     if (!response.ok()) throw new Error(await response.text());
+    this.session = await context.cookies();
   }
 }
 

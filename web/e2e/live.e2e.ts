@@ -5,6 +5,7 @@ import { expectComplaints, row, Suite, toast } from './suite';
 const suite = new Suite();
 const socketMs = 1_000;
 const pollMs = 35_000;
+const toastMs = 2_000;
 
 const shows = (page: Page, title: string, timeout: number) => row(page, title).waitFor({ timeout });
 const gone = (page: Page, title: string, timeout: number) =>
@@ -27,8 +28,7 @@ async function add(page: Page, title: string): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
-test('two browsers see each other’s changes within a second', async ({ skip }) => {
-  skip(!suite.has.socket, 'this program has no WebSocket');
+test('two browsers see each other’s changes within a second', async () => {
   const { first, second } = await twoPages();
   await add(first, 'From the first');
   await shows(second, 'From the first', socketMs);
@@ -65,7 +65,7 @@ test('a reminder is told in a toast that leads to its task, and is held by hover
   const soon = new Date(Date.now() + 20 * 60_000).toISOString();
   await account.add({ title: 'Take the bread out', due_date: soon });
   const card = toast(page, 'Take the bread out');
-  await card.waitFor({ timeout: suite.has.socket ? 2_000 : pollMs });
+  await card.waitFor({ timeout: toastMs });
   await card.hover();
   const shown = Date.now();
   // Longer than a toast stays by itself.

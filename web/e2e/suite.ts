@@ -7,21 +7,17 @@ import { Backend, FaultyProxy } from './server';
 export class Suite {
   backend = new Backend();
   browser!: Browser;
-  /** Whether the program has the WebSocket; without it the page polls. */
-  has = { socket: false };
   private opened: Watched[] = [];
 
   constructor() {
     beforeAll(async () => {
       await this.backend.start();
-      const api = `${this.url}/api/v1`;
-      this.has.socket = (await fetch(`${api}/ws`)).status !== 404;
       this.browser = await launch();
     });
     afterEach(async () => {
       const opened = this.opened;
       this.opened = [];
-      const complaints = opened.flatMap((one) => one.complaints).filter((one) => this.counts(one));
+      const complaints = opened.flatMap((one) => one.complaints);
       await Promise.all(opened.map((one) => one.context.close()));
       expect(complaints).toEqual([]);
     });
@@ -29,11 +25,6 @@ export class Suite {
       await this.browser?.close();
       await this.backend.end();
     });
-  }
-
-  /** A browser cannot ask for what is missing without saying so. */
-  private counts(complaint: string): boolean {
-    return this.has.socket || !complaint.includes('/api/v1/ws');
   }
 
   get url(): string {

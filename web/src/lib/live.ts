@@ -47,7 +47,6 @@ let socket: WebSocket | null = null;
 let reconnectMs = reconnectFirstMs;
 let reconnectTimer: number | undefined;
 let pingTimer: number | undefined;
-let everOpen = false;
 let running: AbortController | null = null;
 const channel = new BroadcastChannel('todo.poll');
 
@@ -94,9 +93,9 @@ function connect(): void {
     reconnectMs = reconnectFirstMs;
     connected.set(true);
     pingTimer = window.setInterval(() => opened.send('{"type":"ping"}'), pingMs);
-    // What happened while nobody listened.
-    if (everOpen) refreshAll();
-    everOpen = true;
+    // What happened while nobody listened: at the start too, the lists were asked for before.
+    refreshLists();
+    void ask();
   });
   opened.addEventListener('message', ({ data: text }) => heard(JSON.parse(text as string)));
   opened.addEventListener('close', () => {
