@@ -28,8 +28,6 @@ class Database {
   virtual ~Database() = default;
   // Opens it; again after the store was stopped, with what it held.
   virtual std::unique_ptr<Store> open(const Clock& clock) = 0;
-  // Changes a backup into one that a newer program would have made.
-  virtual void age_into_the_future(const std::string& backup) = 0;
 };
 
 struct DatabaseKind {

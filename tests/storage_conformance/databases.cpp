@@ -1,5 +1,6 @@
 #include <stdexcept>
 
+#include "app/copy.h"
 #include "database.h"
 #include "observability/metrics.h"
 #include "storage/postgres/postgres_store.h"
@@ -21,10 +22,6 @@ class SqliteDatabase final : public Database {
                               clock, metrics_);
     if (!store) throw std::runtime_error(store.error());
     return std::move(*store);
-  }
-  void age_into_the_future(const std::string& backup) override {
-    sqlite::Connection(backup, sqlite::Access::read_write)
-        .execute("UPDATE schema_info SET version = version + 100, min_app = min_app + 100");
   }
 
  private:
@@ -50,13 +47,17 @@ class PostgresDatabase final : public Database {
     options.url = database_.url();
     options.direct_url = database_.url();
     options.pool = 8;
+    const auto with_url = [url = options.url](auto work) {
+      return [url, work](const std::string& path) { return work(url, path); };
+    };
+    options.back_up = with_url(app::back_up_postgres);
+    options.restore = with_url(app::restore_postgres);
     // A registry for each store: two stand for two processes.
     auto store = postgres::open(options, clock,
                                 *metrics_.emplace_back(std::make_unique<metrics::Registry>()));
     if (!store) throw std::runtime_error(store.error());
     return std::move(*store);
   }
-  void age_into_the_future(const std::string& /*backup*/) override {}
 
  private:
   test::PostgresDatabase database_ = migrated().copy();

@@ -82,10 +82,6 @@ std::expected<void, std::string> prepare_restore(const std::string& backup, cons
     const auto version = read_schema_version(copy);
     if (!version) return refuse(backup + ": " + version.error());
     if (*version == 0) return refuse(backup + ": the file is empty");
-    if (*version > schema_version) {
-      return refuse(fmt::format("{} has schema {}, this program knows schema {} at most", backup,
-                                *version, schema_version));
-    }
     Query check(copy, "PRAGMA quick_check(1)");
     if (!check.step() || check.text() != "ok") return refuse(backup + ": the file is damaged");
     if (*version < schema_version) migrate_schema(copy, *version);

@@ -587,14 +587,8 @@ std::expected<int, std::string> version_of(const std::string& path) {
 std::expected<Migrated, std::string> open_and_migrate(const Options& options) {
   const auto version = version_of(options.path);
   if (!version) return std::unexpected(options.path + ": " + version.error());
-  if (*version > schema_version) {
-    return std::unexpected(
-        fmt::format("{} has schema {}, this program knows schema {} at most: start the newer "
-                    "program, or restore "
-                    "a backup made by this one",
-                    options.path, *version, schema_version));
-  }
-  if (*version == schema_version) return Migrated{*version, *version};
+  // A newer release's that only adds to ours, too.
+  if (*version >= schema_version) return Migrated{*version, *version};
   if (!options.migrate && *version > 0) {
     return std::unexpected(
         fmt::format("{} has schema {}, this program needs {}: run `todo-backend migrate`",

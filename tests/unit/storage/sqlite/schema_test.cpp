@@ -63,9 +63,19 @@ TEST_F(Schema, no_constraint_is_deferrable_and_no_trigger_hides_work) {
   EXPECT_EQ(scalar("SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"), 0);
 }
 
-TEST_F(Schema, a_newer_schema_is_refused_and_left_alone) {
+TEST_F(Schema, a_newer_schema_that_knows_us_is_good_and_left_alone) {
   ASSERT_TRUE(migrate(options()));
   execute("UPDATE schema_info SET version = 99");
+  const auto migrated = migrate(options());
+  ASSERT_TRUE(migrated) << migrated.error();
+  EXPECT_EQ(migrated->from, 99);
+  EXPECT_EQ(migrated->to, 99);
+  EXPECT_EQ(scalar("SELECT version FROM schema_info"), 99);
+}
+
+TEST_F(Schema, a_newer_schema_that_left_us_behind_is_refused_and_left_alone) {
+  ASSERT_TRUE(migrate(options()));
+  execute("UPDATE schema_info SET version = 99, min_app = 98");
   const std::string text = refusal();
   EXPECT_NE(text.find("99"), std::string::npos) << text;
   EXPECT_NE(text.find(std::to_string(schema_version)), std::string::npos) << text;
