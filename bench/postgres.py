@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import run
@@ -386,6 +387,51 @@ def statements(started: postgres.Cluster, database: postgres.Database) -> int:
                and "EXISTS (SELECT FROM outbox)" not in line)
 
 
+def copy() -> None:
+    """A whole SQLite database moved to PostgreSQL and verified, beside COPY of the same rows alone."""
+    folder, _ = run.seed("tasks", "users", USERS, TASKS_EACH)
+    with cluster() as started:
+        target = started.new_database()
+        env = {"PATH": os.environ["PATH"], "DATA_DIR": str(DATA / "copying"),
+               "JWT_SECRET": "bench" * 8}
+        began = time.monotonic()
+        subprocess.run([run.BUILD / "todo-backend", "copy", "--from", f"sqlite:{folder}/todo.db",
+                        "--to", target.url], env=env, check=True, capture_output=True)
+        ours = time.monotonic() - began
+        rows, bare = copied_barely(started, target)
+        row("copy SQLite → PostgreSQL / COPY", bare / ours, "", 0.3, 0.6,
+            f"{rows:,} rows, {rows / ours:,.0f}/s of {rows / bare:,.0f}/s", higher=True)
+
+
+def copied_barely(started: postgres.Cluster, source: postgres.Database) -> tuple[int, float]:
+    """How many rows there are, and the seconds of COPY FROM into an empty schema of the same kind."""
+    import psycopg2
+    empty = started.new_database()
+    with serving(empty):
+        pass  # which makes the schema
+    tables = [name for (name,) in source.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")]
+    rows, seconds = 0, 0.0
+    with contextlib.closing(psycopg2.connect(source.url)) as reading, \
+            contextlib.closing(psycopg2.connect(empty.url)) as writing, \
+            tempfile.TemporaryFile(dir=DATA) as file:
+        to = writing.cursor()
+        to.execute("SET session_replication_role = replica")  # no order of tables
+        to.execute("TRUNCATE " + ", ".join(tables))
+        writing.commit()
+        for table in tables:
+            file.seek(0)
+            file.truncate()
+            reading.cursor().copy_expert(f"COPY {table} TO STDOUT", file)
+            file.seek(0)
+            began = time.monotonic()
+            to.copy_expert(f"COPY {table} FROM STDIN", file)
+            writing.commit()
+            seconds += time.monotonic() - began
+            rows += to.rowcount
+    return rows, seconds
+
+
 def benches(entries: int) -> dict:
-    return {"creates": creates, "lists": lists, "next": next_occurrence, "idle": idle,
+    return {"creates": creates, "lists": lists, "next": next_occurrence, "idle": idle, "copy": copy,
             "audit": lambda: audit(entries)}

@@ -21,7 +21,7 @@ namespace {
 constexpr unsigned long long passes = 2;
 constexpr std::size_t memory_bytes = std::size_t{19} * 1024 * 1024;
 constexpr int threads = 2;
-constexpr int niceness = 10;
+constexpr int niceness = 15;
 
 void be_nice() {
   // A batch thread that wakes does not push others off their core.
