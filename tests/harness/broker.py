@@ -107,7 +107,9 @@ class Broker(parts.Part):
         """Starts it and does not wait for it."""
         properties = self.folder / "server.properties"
         if not (self.folder / "data").exists():
-            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # Not with a dash at its beginning, which would make it an option.
+            id_bytes = b"\0" + uuid.uuid4().bytes[1:]
+            cluster_id = base64.urlsafe_b64encode(id_bytes).decode().rstrip("=")
             parts.run(self.java("kafka.tools.StorageTool", "format", "--standalone", "-t",
                                 cluster_id, "-c", properties), self.folder)
         self.begin(self.java("kafka.Kafka", properties))

@@ -80,7 +80,8 @@ class Sidecar(parts.Part):
                 "--dapr-internal-grpc-listen-address", "127.0.0.1",
                 "--metrics-listen-address", "127.0.0.1", "--enable-app-health-check=true",
                 "--app-health-check-path", "/healthz", "--app-health-probe-interval", "1",
-                "--app-health-threshold", "2", "--log-as-json"]
+                "--app-health-probe-timeout", "900", "--app-health-threshold", "3",
+                "--log-as-json"]
 
     def launch(self) -> None:
         """Starts it and does not wait for it."""
