@@ -234,10 +234,10 @@ std::expected<int, std::string> read_schema_version(Connection& connection) {
   const auto version = static_cast<int>(connection.scalar("SELECT version FROM schema_info"));
   const auto min_app = static_cast<int>(connection.scalar("SELECT min_app FROM schema_info"));
   if (min_app > schema_version) {
-    return std::unexpected(
-        fmt::format("the file has schema {}, which programs that know schema {} can use; this one knows {}: "
-                    "start the newer program, or restore a backup made by this one",
-                    version, min_app, schema_version));
+    return std::unexpected(fmt::format(
+        "the file has schema {}, which programs that know schema {} can use; this one knows {}: "
+        "start the newer program, or restore a backup made by this one",
+        version, min_app, schema_version));
   }
   return version;
 }

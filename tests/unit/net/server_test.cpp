@@ -216,7 +216,7 @@ class TestHandler final : public Handler {
     if (request.path == "/stream") return reply(streamed(3, -1, 0));
     if (request.path == "/endless") return reply(streamed(-1, -1, 64 * 1024));
     if (request.path == "/broken") return reply(streamed(3, 2, 0));
-    if (request.path == "/empty") return reply(Response{204, {}, "", nullptr, false});
+    if (request.path == "/empty") return reply(Response{204, {}, "", nullptr, false, nullptr});
     if (request.path == "/split") return reply(Response{}.with("X-Text", "a\r\nX-Other: b"));
     const int number = ++handled_;
     std::string body(to_string(request.method));
@@ -230,7 +230,7 @@ class TestHandler final : public Handler {
   }
 
   Response refuse(const Request& request, int status, std::string_view why) override {
-    Response response{status, {}, std::string(why), nullptr, true};
+    Response response{status, {}, std::string(why), nullptr, true, nullptr};
     response.with("X-Refused", "yes")
         .with("X-Understood", std::string(to_string(request.method)) + " " +
                                   std::string(request.path) + " " +
@@ -244,7 +244,7 @@ class TestHandler final : public Handler {
     if (!late) return false;
     std::vector<Executor::Function> functions;
     functions.emplace_back([reply = std::move(late->second), body]() mutable {
-      reply(Response{200, {}, body, nullptr, false});
+      reply(Response{200, {}, body, nullptr, false, nullptr});
     });
     late->first->post(std::move(functions));
     return true;
