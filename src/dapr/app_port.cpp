@@ -20,7 +20,7 @@
 namespace todo::dapr {
 namespace {
 
-// A bulk is sent on when it is full or this old: measured to be quick and not to cost throughput.
+// A bulk is sent on when it is full or this old, which is little beside the way through the broker.
 constexpr int bulk_events_max = 100;
 constexpr int bulk_wait_ms = 20;
 // How often an event may be answered with “later” in a row: it holds up all that is behind it.
