@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
+
 namespace todo::realtime {
 namespace {
 
 constexpr int retry_after_s = 5;
-// Of each user: enough that what is looked up is not told again.
-constexpr std::size_t told_max = 64;
+// Of each user: what one unit of work may change, so that what is looked up is not told again.
+constexpr std::size_t told_max = limits::rows_per_unit_max;
 
 }  // namespace
 
@@ -85,8 +87,12 @@ bool Presence::is_news(const storage::Announcement& announcement) {
   if (announcement.kind == storage::Announcement::Kind::credentials) return true;
   User& user = found->second;
   const Told told{announcement.entity_id, announcement.version};
-  if (std::ranges::find(user.told, told) != user.told.end()) return false;
-  if (user.told.size() < told_max) {
+  const auto known = std::ranges::find(user.told, announcement.entity_id, &Told::first);
+  if (known != user.told.end()) {
+    // An older version is what somebody read before the newer one was written.
+    if (known->second >= announcement.version) return false;
+    known->second = announcement.version;
+  } else if (user.told.size() < told_max) {
     user.told.push_back(told);
   } else {
     user.told.at(user.told_next) = told;

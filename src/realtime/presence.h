@@ -67,7 +67,7 @@ class Presence {
     std::vector<std::pair<CredentialPtr, std::size_t>> by_credential;
     Instant entered_at{};
     std::int64_t changes = -1;
-    std::vector<Told> told;  // the latest, in no order
+    std::vector<Told> told;  // the latest, each id once, in no order
     std::size_t told_next = 0;
   };
 
