@@ -115,7 +115,7 @@ struct AppPort::Impl {
 
   bool knows(const net::Request& request) const;
   void deliver(const net::Request& request, Executor& executor, net::Reply reply,
-               std::shared_ptr<Impl> self);
+               const std::shared_ptr<Impl>& self);
   void settle(const Delivery& delivery, const std::vector<Judged>& judged, bool are_dead_letters);
   void tell(const Entry& entry, const Judged& judged) const;
   void trace(const Entry& entry, const Judged& judged, tracing::Time begin) const;
@@ -165,7 +165,7 @@ std::optional<Destination> destination_of(std::string_view path) {
 }  // namespace
 
 void AppPort::Impl::deliver(const net::Request& request, Executor& executor, net::Reply reply,
-                            std::shared_ptr<Impl> self) {
+                            const std::shared_ptr<Impl>& self) {
   const auto destination = destination_of(request.path);
   if (!destination) return reply(complain(503, "there is nothing here"));
   auto delivery = parse_delivery(destination->topic, request.body);

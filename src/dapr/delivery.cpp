@@ -75,6 +75,7 @@ class Application {
       if (apply_audit_together()) return std::move(judged_);
     } else {
       std::vector<Uuid> users;
+      users.reserve(delivery_.entries.size());
       for (const Entry& entry : delivery_.entries) users.push_back(entry.event.user_id);
       tx_.expect_users(users);
     }
