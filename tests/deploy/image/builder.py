@@ -2,6 +2,7 @@
 base image, and buildah and podman do the rest in a storage of their own in the cache."""
 import os
 import pathlib
+import pwd
 import shutil
 import subprocess
 
@@ -14,6 +15,7 @@ DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
 BUILD_SECONDS_MAX = 1400
 # How this machine reaches package registries: the same inside, and not in the image.
 MACHINE = ("/etc/apt", "/etc/pip.conf", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/opt/wheels")
+HOME_IN_IMAGE = pwd.getpwuid(0).pw_dir  # the superuser's, as on any Debian
 
 
 class Engine:
@@ -67,7 +69,7 @@ class Engine:
                 if value not in ("null", "undefined", ""):
                     lines.append(f"{name}={value}\n")
         npmrc.write_text("".join(lines))
-        return ["--volume", f"{npmrc}:/root/.npmrc:ro", *(
+        return ["--volume", f"{npmrc}:{HOME_IN_IMAGE}/.npmrc:ro", *(
             argument for path in MACHINE if os.path.exists(path)
             for argument in ("--volume", f"{path}:{path}:ro"))]
 
