@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "http/exchange.h"
 #include "net/client.h"
 
 namespace todo::app {
@@ -17,14 +18,6 @@ constexpr std::string_view stopping = "the server is stopping: nothing was done,
 
 std::string refusal(std::string_view why) {
   return result_json({1, std::string(why) + "\n", true});
-}
-
-net::Response answer(int status, std::string body) {
-  net::Response response;
-  response.status = status;
-  response.body = std::move(body);
-  response.with("Content-Type", "application/json");
-  return response;
 }
 
 }  // namespace
@@ -49,10 +42,10 @@ struct ControlHandler::Impl {
         jobs.pop_front();
       }
       const OperationResult result = run_operation(context, job.operation);
-      hand_back(job, answer(200, result_json(result)));
+      hand_back(job, http::json_response(200, result_json(result)));
     }
     // Nobody else takes jobs any more.
-    for (Job& job : jobs) hand_back(job, answer(503, refusal(stopping)));
+    for (Job& job : jobs) hand_back(job, http::json_response(503, refusal(stopping)));
     jobs.clear();
   }
 
@@ -95,7 +88,7 @@ void ControlHandler::handle(const net::Request& request, Executor& executor, net
 }
 
 net::Response ControlHandler::refuse(const net::Request&, int status, std::string_view why) {
-  return answer(status, refusal(why));
+  return http::json_response(status, refusal(why));
 }
 
 void ControlHandler::stop() {

@@ -326,7 +326,8 @@ def test_another_key_does_not_verify_and_a_rotated_one_does(start):
     assert server.run("audit", "verify").returncode == 0
 
 
-def test_old_entries_are_archived_and_the_chain_holds_across(start):
+def with_old_entries(start):
+    """A server and someone with two entries that are older than the retention, and a new one."""
     server = start(faketime=True)
     user = server.user()
     old = user.task("Old")
@@ -334,6 +335,11 @@ def test_old_entries_are_archived_and_the_chain_holds_across(start):
     server.set_clock_offset(91 * 86400)
     user.login()
     user.task("New")
+    return server, user
+
+
+def test_old_entries_are_archived_and_the_chain_holds_across(start):
+    server, user = with_old_entries(start)
     assert "2 entries archived" in server.run("audit", "archive").stdout
     assert [entry["seq"] for entry in user.audit()] == [3]
     answer = verify(user)
@@ -353,13 +359,7 @@ def test_old_entries_are_archived_and_the_chain_holds_across(start):
 
 
 def test_a_dry_run_tells_what_would_be_archived_exported_and_restored(start):
-    server = start(faketime=True)
-    user = server.user()
-    old = user.task("Old")
-    user.edit(old, title="Older")
-    server.set_clock_offset(91 * 86400)
-    user.login()
-    user.task("New")
+    server, user = with_old_entries(start)
     before = user.audit()
     assert server.told("audit", "archive", "--dry-run") == ["2 entries would be archived"]
     target = server.folder / "export"

@@ -14,7 +14,7 @@ BASE = "docker.io/library/debian:bookworm-slim"
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
 BUILD_SECONDS_MAX = 1400
 # How this machine reaches package registries: the same inside, and not in the image.
-MACHINE = ("/etc/apt", "/etc/pip.conf", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/opt/wheels")
+MACHINE = ("/etc/apt", "/etc/pip.conf", "/etc/ssl/certs", "/usr/local/share/ca-certificates")
 HOME_IN_IMAGE = pwd.getpwuid(0).pw_dir  # the superuser's, as on any Debian
 
 
