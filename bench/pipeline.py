@@ -20,7 +20,7 @@ from run import cpu_seconds, memory_mib, row
 sys.path.insert(0, str(run.ROOT / "tests"))
 from harness import broker, daprd, parts  # noqa: E402
 from harness.daprd import Sidecar  # noqa: E402
-from harness.postgres import free_port  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 from harness.replicas import Replicas  # noqa: E402
 from harness.server import eventually  # noqa: E402
 

@@ -14,7 +14,7 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 from harness import broker, daprd, parts  # noqa: E402
-from harness.postgres import free_port  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 from harness.proxy_server import RoundRobin  # noqa: E402
 from harness.replicas import Replicas  # noqa: E402
 

@@ -41,6 +41,8 @@ FUZZ_SECONDS = 20
 FUZZ_SECONDS_ALL = 600
 TIDY_SECONDS = 240
 LINES_SHOWN_MAX = 120
+REASONS_SHOWN_MAX = 20
+REASON_CHARACTERS_MAX = 300
 
 SANITIZER_ENV = {
     "asan": {
@@ -62,11 +64,13 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    reasons: list[str] = dataclasses.field(default_factory=list)  # which test failed, and why
 
     def add(self, other: "Counts") -> None:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.reasons += other.reasons
 
 
 def show(text: str) -> None:
@@ -207,7 +211,8 @@ def run_gtest(preset: str, program: pathlib.Path, pattern: str | None, env: dict
     if counts.skipped:
         line += f", {counts.skipped} skipped"
     text = [f"{line} ({time.monotonic() - started:.1f} s)"]
-    text += [f"  FAILED {program.name} {failure}" for failure in failures]
+    counts.reasons = [f"{program.name} {failure}" for failure in failures]
+    text += [f"  FAILED {reason}" for reason in counts.reasons]
     show("\n".join(text))
     if failures:
         show_tail(interesting(output))
@@ -271,8 +276,18 @@ def junit_counts(report: pathlib.Path) -> Counts:
         for suite in xml.etree.ElementTree.parse(report).getroot().iter("testsuite"):
             numbers = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
             bad = numbers["failures"] + numbers["errors"]
-            counts.add(Counts(numbers["tests"] - bad - numbers["skipped"], bad, numbers["skipped"]))
+            counts.add(Counts(numbers["tests"] - bad - numbers["skipped"], bad, numbers["skipped"],
+                              [junit_reason(test, why) for test in suite.iter("testcase")
+                               for why in [*test.findall("failure"), *test.findall("error")]]))
     return counts
+
+
+def junit_reason(test: xml.etree.ElementTree.Element, why: xml.etree.ElementTree.Element) -> str:
+    """The message, and of what a fixture threw, which says less there, the end."""
+    text = why.get("message", "")
+    if why.tag == "error" and why.text:
+        text = next((line for line in reversed(why.text.splitlines()) if line.startswith("E ")), text)
+    return f"{test.get('classname')} {test.get('name')}: {' '.join(text.split())[:REASON_CHARACTERS_MAX]}"
 
 
 def pytest(name: str, folder: str, options: argparse.Namespace, *arguments: str,
@@ -564,6 +579,10 @@ def main() -> int:
         show(f"\nIn {time.monotonic() - started:.0f} s; logs in {RESULTS.relative_to(ROOT)}:")
         for line in summary:
             show(f"  {line}")
+        if total.reasons:
+            show("Failed:")
+        for reason in total.reasons[:REASONS_SHOWN_MAX]:
+            show(f"  {reason}")
     show(f"{total.passed} passed, {total.failed} failed")
     return 1 if total.failed else 0
 

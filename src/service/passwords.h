@@ -9,7 +9,7 @@
 
 namespace todo::service {
 
-// argon2id (RFC 9106) on two threads of its own at nice 10: m = 19 MiB, t = 2, p = 1 (OWASP's
+// argon2id (RFC 9106) on two nice threads of its own: m = 19 MiB, t = 2, p = 1 (OWASP's
 // minimum). `hash` and `verify` may be called from any thread and return at once: false when
 // limits::password_queue_max are waiting. The answer is posted to the executor.
 class PasswordHasher {

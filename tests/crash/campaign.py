@@ -15,7 +15,7 @@ from crash import contents
 from crash.checker import check
 from crash.load import Load
 from harness.pgbouncer import PgBouncer
-from harness.postgres import binaries, execute
+from harness.postgres import binaries, execute, process_state
 from harness.server import Server, eventually, migrated, program
 from harness.store import PostgresStore
 
@@ -44,6 +44,7 @@ OUTAGES = ("the database cannot be reached", "reminders wait")
 READY = "database system is ready to accept connections"
 # What it logs where sessions are shared, until the program has found out.
 SHARED = "prepared statement"
+STOPPED_OR_ENDED = ("T", "Z", "X")
 
 
 def start_and_kill(server: Server, seconds: float) -> None:
@@ -63,6 +64,16 @@ def start_and_kill(server: Server, seconds: float) -> None:
     process.kill()
     code = process.wait()
     assert code == -signal.SIGKILL, f"it ended by itself with {code} while it started"
+
+
+def is_held(pid: int) -> bool:
+    """Stops a process for a moment; False where it ends by itself. To kill one that has ended but was
+    not waited for succeeds, and does nothing."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:
+        return False
+    return eventually(lambda: state if (state := process_state(pid)) in STOPPED_OR_ENDED else None) == "T"
 
 
 class Campaign:
@@ -290,10 +301,10 @@ class PostgresCampaign(Campaign):
         )
         if not sessions:
             return False
-        try:
-            os.kill(self.random.choice(sessions)[0], signal.SIGKILL)
-        except ProcessLookupError:
+        (session,) = self.random.choice(sessions)
+        if not is_held(session):
             return False
+        os.kill(session, signal.SIGKILL)
         eventually(lambda: self.cluster_log().count(READY) > starts, SETTLE_SECONDS)
         return True
 

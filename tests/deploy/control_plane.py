@@ -6,24 +6,17 @@ import pathlib
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 import tools_at
 import yaml
+from harness.ports import free_port
 from kit import call, must
 
 STARTED_SECONDS_MAX = 120
 NODES = ("node-1", "node-2")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
 
 def wait_until(what: str, condition, seconds_max: float) -> None:
     """Asks until the condition holds; says what was waited for when it does not."""

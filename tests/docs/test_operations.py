@@ -5,7 +5,8 @@ import re
 import secrets
 
 from harness import postgres
-from harness.server import Server, free_port
+from harness.ports import free_port
+from harness.server import Server
 from harness.store import PostgresStore
 from program_help import show_help, subcommands
 

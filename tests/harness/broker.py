@@ -7,7 +7,7 @@ import tempfile
 import uuid
 
 from harness import parts
-from harness.postgres import free_port
+from harness.ports import free_port
 
 VERSION = "4.3.1"
 POM = parts.ROOT / "tests" / "pipeline" / "broker" / "pom.xml"

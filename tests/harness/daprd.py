@@ -8,7 +8,7 @@ import pathlib
 import yaml
 
 from harness import parts
-from harness.postgres import free_port
+from harness.ports import free_port
 
 VERSION = "1.18.2"
 MODULE = parts.ROOT / "tests" / "pipeline" / "daprd"

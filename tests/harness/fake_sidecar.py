@@ -5,7 +5,7 @@ import http.server
 import json
 import threading
 
-from harness.postgres import free_port
+from harness.ports import free_port
 
 
 class FakeServer:

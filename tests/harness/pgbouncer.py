@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 from harness import postgres
+from harness.ports import free_port
 
 PROGRAM = "/usr/sbin/pgbouncer"
 START_SECONDS = 20
@@ -40,7 +41,7 @@ class PgBouncer:
 
     def __init__(self, target_port: int, pool_mode: str = "transaction", pool_size: int = 8):
         self.folder = postgres.temporary_folder()
-        self.port = postgres.free_port()
+        self.port = free_port()
         (self.folder / "users").write_text('"postgres" ""\n')
         (self.folder / "pgbouncer.ini").write_text(CONFIGURATION.format(
             target_port=target_port, port=self.port, folder=self.folder, pool_mode=pool_mode,

@@ -10,7 +10,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,9 @@ import urllib.parse
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from harness.ports import free_port  # noqa: E402
+
 CACHE = pathlib.Path(os.environ.get("TODO_CACHE") or ROOT / ".cache")  # set by ./dev
 # Where the cluster of the whole run is; set by tools/run_tests.py.
 VARIABLE = "TODO_TEST_POSTGRES"
@@ -134,13 +136,6 @@ def _initdb(data: pathlib.Path) -> None:
     _copy(kept, new)
     _own(new)
     new.rename(data)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 class Postgres:
     """A PostgreSQL that runs on a port of 127.0.0.1."""
@@ -349,12 +344,17 @@ def _kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _alive(pid: int) -> bool:
+def process_state(pid: int) -> str:
+    """A letter, as in proc(5); X when it is gone."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return "X"
+    return stat.rpartition(")")[2].split()[0]
+
+
+def _alive(pid: int) -> bool:
+    return process_state(pid) not in "ZX"
 
 
 def _await_end(pids: list[int]) -> None:

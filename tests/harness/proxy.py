@@ -7,6 +7,8 @@ import struct
 import threading
 import urllib.parse
 
+from harness.ports import free_port
+
 CALL_SECONDS = 10
 CHUNK_BYTES = 65536
 BACKLOG = 256
@@ -169,14 +171,11 @@ class Link:
 
 def _bound_socket() -> socket.socket:
     """Bound to a free port by its number: only so does it keep the port when it ceases to listen."""
-    with socket.socket() as probe:
-        listener = socket.socket()
-        for each in (probe, listener):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        listener.bind(probe.getsockname())
-        listener.setblocking(False)
-        return listener
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", free_port()))
+    listener.setblocking(False)
+    return listener
 
 
 class Proxy:

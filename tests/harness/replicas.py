@@ -10,7 +10,8 @@ from harness import parts
 from harness.broker import Broker
 from harness.daprd import Sidecar
 from harness.passage import Passage
-from harness.postgres import Cluster, free_port
+from harness.ports import free_port
+from harness.postgres import Cluster
 from harness.server import Server, eventually, migrated
 from harness.store import PostgresStore
 

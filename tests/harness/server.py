@@ -11,6 +11,7 @@ import time
 import urllib.parse
 import uuid
 
+from harness.ports import free_port
 from harness.store import PostgresStore, SqliteStore
 
 START_SECONDS = 20
@@ -22,13 +23,6 @@ PASSWORD = "correct horse battery"
 def program() -> str:
     root = pathlib.Path(__file__).resolve().parents[2]
     return os.environ.get("TODO_BACKEND") or str(root / "build" / "release" / "todo-backend")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 def eventually(condition, seconds: float = WAIT_SECONDS):
     """The first true answer of `condition`; fails after the deadline with the last one."""

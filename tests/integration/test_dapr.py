@@ -5,7 +5,8 @@ import json
 import pytest
 
 from harness.fake_sidecar import FakeServer, FakeSidecar, ask, deliver
-from harness.server import eventually, free_port
+from harness.ports import free_port
+from harness.server import eventually
 
 TOKEN = "what-the-sidecar-shows"
 OUR_TOKEN = "what-we-show-the-sidecar"

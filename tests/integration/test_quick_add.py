@@ -9,7 +9,8 @@ import zoneinfo
 
 import pytest
 
-from harness.server import PASSWORD, free_port
+from harness.ports import free_port
+from harness.server import PASSWORD
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "quickadd.json").read_text())

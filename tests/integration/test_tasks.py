@@ -1,5 +1,6 @@
 """Tasks: making, reading, changing, deleting, restoring, versions, idempotency."""
 import concurrent.futures
+import datetime
 import uuid
 
 import pytest
@@ -216,7 +217,8 @@ def test_patch_changes_what_is_named_and_null_clears(user):
         and changed["priority"] == "high"
         and changed["category"] == "home"
     )
-    assert changed["version"] == 2 and changed["updated_at"] >= task["updated_at"]
+    moment = datetime.datetime.fromisoformat
+    assert changed["version"] == 2 and moment(changed["updated_at"]) >= moment(task["updated_at"])
     cleared = user.edit(task, priority=None, category=None, due_date=None)
     assert (
         cleared["priority"] is cleared["category"] is cleared["due_date"] is None

@@ -88,7 +88,7 @@ def test_the_image_is_sent_no_more_than_it_needs():
     rules = (ROOT / "deploy" / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in rules
     assert not any(rule.startswith("!.") for rule in rules)
-    assert must("git", "check-ignore", ".cache") != ""
+    assert must("git", "check-ignore", ".cache/") != ""
 
 
 def test_no_secret_is_in_the_log(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from kit import ROOT, call, must
 from harness import postgres
-from harness.server import Server, free_port
+from harness.ports import free_port
+from harness.server import Server
 from harness.store import PostgresStore
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
