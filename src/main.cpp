@@ -199,9 +199,13 @@ int start(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   // Answers come and go by the hundred kilobytes: what was freed is kept for the next, instead of
-  // being given back to the system and asked for again.
+  // being given back to the system and asked for again. And memory is taken by the megabyte, from
+  // one heap: to ask for a page more means waiting for whoever else changes the process's memory,
+  // as each password's hash does for milliseconds.
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TOP_PAD, 8 << 20);
   try {
     return todo::app::start(argc, argv);
   } catch (const std::exception& error) {
