@@ -24,8 +24,8 @@ constexpr int threads = 2;
 constexpr int niceness = 15;
 constexpr unsigned slice_ns = 100'000;  // the shortest that Linux takes
 
-// As sched_setattr(2) has it; Debian 12's C library has neither, and the kernel's header with the type
-// cannot be had beside <sched.h>.
+// As sched_setattr(2) has it; Debian 12's C library has neither, and the kernel's header with the
+// type cannot be had beside <sched.h>.
 struct SchedulingAttributes {
   std::uint32_t size = sizeof(SchedulingAttributes);
   std::uint32_t policy = 0;

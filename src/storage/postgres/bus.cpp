@@ -12,6 +12,11 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int events_per_batch_max = 256;
+// Under load more are let gather for a moment before the next step, which costs a transaction, and
+// each of several processes takes its steps. A handful comes from somebody who waits for it.
+constexpr int events_handful = 4;
+constexpr int events_worth_a_step = 128;
+constexpr milliseconds gathering{20};
 constexpr milliseconds poll_min{1'000};
 constexpr milliseconds poll_max{32'000};
 constexpr milliseconds tick = std::chrono::minutes{15};
@@ -104,7 +109,11 @@ Bus::Found Bus::step_once(Runner& runner) {
   const std::lock_guard lock(mutex_);
   retry_at_ = progress.next_retry_at;
   pause_ = progress.pause;
-  return progress.events > 0 || effects.events_inserted > 0 ? Found::something : Found::nothing;
+  if (progress.events == 0 && effects.events_inserted == 0) return Found::nothing;
+  if (progress.events > events_handful && progress.events < events_worth_a_step) {
+    pause_ = std::max(pause_, gathering);
+  }
+  return Found::something;
 }
 
 }  // namespace todo::storage::postgres

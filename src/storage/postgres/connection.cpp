@@ -358,8 +358,13 @@ void Connection::forget(const Query* query) {
 void Connection::wait_for(std::uint64_t number) {
   if (answered_ >= number) return;
   if (flushed_ < number) {
-    if (PQsendFlushRequest(handle_) != 1) lose("");
-    flushed_ = queued_;
+    // Only behind a Sync does the server count a transaction as idle, and limit that.
+    if (access_ == Access::write) {
+      queue_sync();
+    } else {
+      if (PQsendFlushRequest(handle_) != 1) lose("");
+      flushed_ = queued_;
+    }
   }
   const Deadline until = deadline();
   ask_at_ = std::chrono::steady_clock::now() + patience;

@@ -369,6 +369,24 @@ TEST_F(PostgresConnection, rolling_back_over_a_statement_that_fails_ends_the_tra
             "0");
 }
 
+// So is a process that was lost between two statements while its connection stayed.
+TEST_F(PostgresConnection, a_transaction_that_is_left_idle_is_ended_with_its_locks) {
+  c_.begin(Access::write);
+  Query limit(c_, "SHOW idle_in_transaction_session_timeout");
+  limit.step();
+  EXPECT_EQ(limit.text(), "15s");
+  Query(c_, "SELECT pg_advisory_xact_lock(1)").step();
+  c_.execute("SET LOCAL idle_in_transaction_session_timeout = '20ms'");
+  Query(c_, "SELECT 1").step();
+
+  Connection other(options());
+  other.begin(Access::write);
+  Query(other, "SELECT pg_advisory_xact_lock(1)").step();
+  other.commit();
+  EXPECT_THROW(Query(c_, "SELECT 1").step(), ConnectionLost);
+  EXPECT_FALSE(c_.commit_sent());
+}
+
 TEST_F(PostgresConnection, a_lock_not_given_in_time_is_a_conflict) {
   Connection other(options());
   other.begin(Access::write);
