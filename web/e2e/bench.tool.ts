@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { loadavg } from 'node:os';
-import { resolve } from 'node:path';
-import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, test } from 'vitest';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Browser, CDPSession, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { weigh } from '../tools/budget.mjs';
 import { Account, executablePath, launch, openPage } from './browser';
 import { Backend, freePort } from './server';
@@ -258,10 +260,22 @@ test('the heap over 1,000 adds, completions and undos', async () => {
 
 test('Lighthouse', async () => {
   const port = await freePort();
-  const chrome = await chromium.launch({
+  // Of Lighthouse's own: Playwright lets nobody else open a page in a browser that it started.
+  const profile = mkdtempSync(join(tmpdir(), 'todo-lighthouse-'));
+  const chrome = spawn(
     executablePath,
-    args: ['--no-sandbox', '--disable-dev-shm-usage', `--remote-debugging-port=${port}`],
-  });
+    [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-dev-shm-usage',
+      `--remote-debugging-port=${port}`,
+      `--user-data-dir=${profile}`,
+      'about:blank',
+    ],
+    { stdio: 'ignore' },
+  );
+  const listens = () => fetch(`http://127.0.0.1:${port}/json/version`).catch(() => null);
+  await expect.poll(listens, { timeout: 20_000 }).not.toBeNull();
   const { context } = await openPage(browser);
   await thousand.signIn(context);
   const [cookie] = await context.cookies();
@@ -284,6 +298,9 @@ test('Lighthouse', async () => {
     }
   } finally {
     await context.close();
-    await chrome.close();
+    const ended = once(chrome, 'exit');
+    chrome.kill();
+    await ended;
+    rmSync(profile, { recursive: true, force: true });
   }
 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import {
   createServer,
@@ -16,12 +17,25 @@ const program =
 const readyMs = 20_000;
 const stopMs = 10_000;
 
+/**
+ * Below the ports that the system gives to outgoing connections: one of those would take the port of
+ * a program that is down for a moment.
+ */
+const ports = { from: 12_000, to: 30_000 };
+
+/** A port of 127.0.0.1 that nobody listens on. */
 export async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
+  for (;;) {
+    const port = randomInt(ports.from, ports.to);
+    const server = createTcpServer();
+    const free = await new Promise<boolean>((done) => {
+      server.once('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => done(true));
+    });
+    if (!free) continue;
+    await new Promise((done) => server.close(done));
+    return port;
+  }
 }
 
 /** The program itself, with data of its own that goes when it is stopped for good. */
