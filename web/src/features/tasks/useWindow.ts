@@ -1,6 +1,6 @@
 import { type RefObject, useCallback, useLayoutEffect, useState } from 'react';
 
-const overscanRows = 12;
+const overscanRows = 8;
 
 export interface Windowed {
   /** The rows to draw: from `start`, up to and without `end`. */
@@ -19,9 +19,9 @@ export function useWindow(
   scroller: RefObject<HTMLElement | null>,
   list: RefObject<HTMLElement | null>,
 ): Windowed {
-  const [range, setRange] = useState({ start: 0, end: 40 });
+  const [range, setRange] = useState({ start: 0, end: 24 });
 
-  /** Where the list begins in what is scrolled: what stands above it may grow and shrink. */
+  /** Where the list begins in what is scrolled. To ask for it may cost a layout. */
   const offset = useCallback(() => {
     if (scroller.current === null || list.current === null) return 0;
     const top = list.current.getBoundingClientRect().top;
@@ -30,9 +30,11 @@ export function useWindow(
 
   useLayoutEffect(() => {
     const frame = scroller.current;
-    if (frame === null) return;
+    const content = list.current?.parentElement;
+    if (frame === null || content == null) return;
+    let listTop = 0;
     const update = () => {
-      const top = frame.scrollTop - offset();
+      const top = frame.scrollTop - listTop;
       const start = Math.max(0, Math.floor(top / rowPx) - overscanRows);
       const end = Math.ceil((top + frame.clientHeight) / rowPx) + overscanRows;
       // Half of the spare rows may pass before the list is drawn again.
@@ -44,15 +46,21 @@ export function useWindow(
           : { start, end };
       });
     };
-    update();
+    const measure = () => {
+      listTop = offset();
+      update();
+    };
+    measure();
     frame.addEventListener('scroll', update, { passive: true });
-    const observer = new ResizeObserver(update);
+    // What stands above the list may grow and shrink, and the content with it.
+    const observer = new ResizeObserver(measure);
     observer.observe(frame);
+    observer.observe(content);
     return () => {
       frame.removeEventListener('scroll', update);
       observer.disconnect();
     };
-  }, [rowPx, scroller, offset]);
+  }, [rowPx, scroller, list, offset]);
 
   const scrollTo = useCallback(
     (index: number, align: 'nearest' | 'start') => {
