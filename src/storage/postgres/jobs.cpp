@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 namespace todo::storage::postgres {
@@ -101,8 +102,7 @@ void Jobs::give_back(Taken taken) {
   finish(taken);
   const std::lock_guard lock(mutex_);
   for (auto& job : taken.writes) writes_.push_front(std::move(job));
-  for (auto job = taken.reads.rbegin(); job != taken.reads.rend(); ++job)
-    reads_.push_front(std::move(*job));
+  for (auto& job : std::ranges::reverse_view(taken.reads)) reads_.push_front(std::move(job));
   wake_one();
 }
 
