@@ -93,6 +93,7 @@ std::int64_t TransferConnection::execute(const std::string& sql) {
 std::int64_t TransferConnection::execute(const std::string& sql,
                                          const std::vector<std::string>& parameters) {
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
   const Result result = owned(PQexecParams(handle_, sql.c_str(), static_cast<int>(values.size()),
                                            nullptr, values.data(), nullptr, nullptr, binary));
@@ -109,8 +110,10 @@ std::string TransferConnection::text(const std::string& sql) {
 std::vector<std::uint32_t> TransferConnection::column_types(const std::string& sql) {
   const Result result = owned(PQexec(handle_, sql.c_str()));
   check(result.get(), PGRES_TUPLES_OK);
+  const int columns = PQnfields(result.get());
   std::vector<std::uint32_t> types;
-  for (int i = 0; i < PQnfields(result.get()); ++i) types.push_back(PQftype(result.get(), i));
+  types.reserve(static_cast<std::size_t>(columns));
+  for (int i = 0; i < columns; ++i) types.push_back(PQftype(result.get(), i));
   return types;
 }
 
