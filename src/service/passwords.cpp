@@ -2,11 +2,11 @@
 
 #include <sched.h>
 #include <sodium.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <condition_variable>
-#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <stdexcept>
@@ -22,30 +22,13 @@ constexpr unsigned long long passes = 2;
 constexpr std::size_t memory_bytes = std::size_t{19} * 1024 * 1024;
 constexpr int threads = 2;
 constexpr int niceness = 15;
-constexpr unsigned slice_ns = 100'000;  // the shortest that Linux takes
 
-// As sched_setattr(2) has it; Debian 12's C library has neither, and the kernel's header with the
-// type cannot be had beside <sched.h>.
-struct SchedulingAttributes {
-  std::uint32_t size = sizeof(SchedulingAttributes);
-  std::uint32_t policy = 0;
-  std::uint64_t flags = 0;
-  std::int32_t nice = 0;
-  std::uint32_t priority = 0;
-  std::uint64_t runtime_ns = 0;
-  std::uint64_t deadline_ns = 0;
-  std::uint64_t period_ns = 0;
-};
-
-// Whoever else wakes does not wait for a hash: batch threads push nobody off, a nice one has little
-// weight, and on Linux 6.12 and later it is the running thread's slice, 3 ms unless it asks for
-// less, that the woken one waits for. Older kernels do not read the slice.
 void be_nice() {
-  SchedulingAttributes wanted;
-  wanted.policy = SCHED_BATCH;
-  wanted.nice = niceness;
-  wanted.runtime_ns = slice_ns;
-  syscall(SYS_sched_setattr, 0, &wanted, 0);  // the calling thread; without it logins work too
+  // A batch thread that wakes does not push others off their core.
+  sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
+  // Linux keeps a niceness per thread; a who of 0 with PRIO_PROCESS means the calling thread there.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), niceness);
 }
 
 // A hash nobody's password has, for accounts that do not exist: made once, at the same cost.

@@ -44,7 +44,6 @@ OUTAGES = ("the database cannot be reached", "reminders wait")
 READY = "database system is ready to accept connections"
 # What it logs where sessions are shared, until the program has found out.
 SHARED = "prepared statement"
-STOPPED_OR_ENDED = ("T", "Z", "X")
 
 
 def start_and_kill(server: Server, seconds: float) -> None:
@@ -73,7 +72,8 @@ def is_held(pid: int) -> bool:
         os.kill(pid, signal.SIGSTOP)
     except ProcessLookupError:
         return False
-    return eventually(lambda: state if (state := process_state(pid)) in STOPPED_OR_ENDED else None) == "T"
+    eventually(lambda: process_state(pid) in "TZX")
+    return process_state(pid) == "T"
 
 
 class Campaign:

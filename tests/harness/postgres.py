@@ -137,6 +137,7 @@ def _initdb(data: pathlib.Path) -> None:
     _own(new)
     new.rename(data)
 
+
 class Postgres:
     """A PostgreSQL that runs on a port of 127.0.0.1."""
 

@@ -24,6 +24,7 @@ def program() -> str:
     root = pathlib.Path(__file__).resolve().parents[2]
     return os.environ.get("TODO_BACKEND") or str(root / "build" / "release" / "todo-backend")
 
+
 def eventually(condition, seconds: float = WAIT_SECONDS):
     """The first true answer of `condition`; fails after the deadline with the last one."""
     deadline = time.monotonic() + seconds
