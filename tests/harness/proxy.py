@@ -136,6 +136,9 @@ class Link:
         out = b""
         for kind, content, message in self.from_client.feed(data):
             if not self.from_client.typed:
+                if self.proxy.take_beginning():
+                    self.cut.set()
+                    return b"", False
                 code = struct.unpack_from("!I", content)[0]
                 self.encryption_asked = code in ENCRYPTION_REQUESTS
                 self.from_client.typed = not self.encryption_asked
@@ -189,6 +192,7 @@ class Proxy:
         self.accepted = 0
         self.commits_cut = 0
         self._wanted = None  # (when, pattern, how often)
+        self._beginnings_to_cut = 0
         self._changed = threading.Condition()
         self.listener = _bound_socket()
         self.port = self.listener.getsockname()[1]
@@ -263,6 +267,11 @@ class Proxy:
     def release(self) -> None:
         self.loop.call_soon_threadsafe(self.flowing.set)
 
+    def cut_beginnings(self, count: int) -> None:
+        """Cuts the next `count` connections when the client's first message is there."""
+        with self._changed:
+            self._beginnings_to_cut = count
+
     def cut_at_commit(self, when: str, pattern: str = "", count: int = 1) -> None:
         """Cuts the connections of the next `count` transactions that executed a statement which
         the pattern is found in: `when` is "before" their COMMIT is passed on, or "after", when it
@@ -288,6 +297,13 @@ class Proxy:
             if self._wanted[2] == 0:
                 self._wanted = None
             return when
+
+    def take_beginning(self) -> bool:
+        """Whether a connection that begins is cut."""
+        with self._changed:
+            cuts = self._beginnings_to_cut > 0
+            self._beginnings_to_cut -= cuts
+            return cuts
 
     def note_cut(self) -> None:
         with self._changed:

@@ -184,6 +184,17 @@ def test_an_outage_shorter_than_a_request_is_not_noticed(proxied):
         assert len(user.tasks()) == number + 1
 
 
+def test_a_connection_cut_while_it_is_made_is_made_again(proxied):
+    """It says nothing about the database: nobody is turned away for it."""
+    server, proxy = proxied
+    user = server.user()
+    proxy.cut_beginnings(2)
+    proxy.cut()
+    user.task()
+    assert server.stop() == 0
+    assert not any("cannot be reached" in line for line in server.log)
+
+
 @pytest.mark.parametrize("what", ["refused", "swallowed"])
 def test_a_network_that_is_gone_is_told_and_is_over_soon(proxied, what):
     server, proxy = proxied

@@ -28,6 +28,8 @@ constexpr int uses_before_name = 3;
 constexpr int texts_named_max = 512;
 constexpr std::size_t texts_known_max = 2'048;
 constexpr milliseconds cancel_max{1'000};
+constexpr int connects_max = 3;
+constexpr milliseconds at_once_max{500};
 // What takes longer is unusual; from then on it is asked whether there is any use in waiting.
 constexpr milliseconds patience{700};
 constexpr milliseconds ask_interval{100};
@@ -67,6 +69,20 @@ int wait_ms(std::chrono::steady_clock::time_point deadline) {
 }
 
 }  // namespace
+
+std::unique_ptr<Connection> connect(const ConnectionOptions& options) {
+  for (int attempt = 1;; ++attempt) {
+    const auto began = std::chrono::steady_clock::now();
+    try {
+      return std::make_unique<Connection>(options);
+    } catch (const TooManyConnections&) {
+      throw;
+    } catch (const ConnectionLost&) {
+      const bool at_once = std::chrono::steady_clock::now() - began < at_once_max;
+      if (attempt == connects_max || !at_once) throw;
+    }
+  }
+}
 
 void Connection::ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
 

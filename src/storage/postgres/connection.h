@@ -49,6 +49,12 @@ inline ConnectionOptions unnamed(ConnectionOptions options) {
   return options;
 }
 
+class Connection;
+
+// A connection. What fails at once is tried twice more: one that was cut while it was being made
+// says nothing yet about the database. Throws ConnectionLost.
+std::unique_ptr<Connection> connect(const ConnectionOptions& options);
+
 // One libpq connection, always in pipeline mode, never blocking beyond its time limits. Used by one
 // thread at a time. Every function throws TransactionLost (or one of errors.h) or StatementRefused.
 //

@@ -123,8 +123,8 @@ std::string Gate::try_once(milliseconds connect_limit) {
   ConnectionOptions options = options_;
   options.connect_max = std::min(options.connect_max, connect_limit);
   try {
-    Connection connection(std::move(options));
-    check_(connection);
+    const auto connection = connect(options);
+    check_(*connection);
     return {};
   } catch (const TooManyConnections&) {
     return {};

@@ -58,7 +58,7 @@ void Runner::connect() {
   const int connections = ++shared_.connections;
   try {
     const auto began = std::chrono::steady_clock::now();
-    connection_ = std::make_unique<Connection>(std::move(options));
+    connection_ = postgres::connect(options);
     shared_.gate.took(std::chrono::ceil<milliseconds>(std::chrono::steady_clock::now() - began));
   } catch (const ConnectionLost& lost) {
     const bool have_others = --shared_.connections > 0;
