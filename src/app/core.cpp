@@ -12,6 +12,10 @@
 namespace todo::app {
 namespace {
 
+// While one of them waits for the sidecar's answers, the other asks the database, and the sidecar
+// has something to do all the time.
+constexpr int relays_count = 2;
+
 // The keys as configured, or the one kept in the data directory.
 std::expected<std::vector<std::string>, std::string> keys_of(
     const DataDirectory& directory, const std::vector<std::string>& configured,
@@ -97,18 +101,24 @@ void Core::make_bus() {
     bus = std::make_unique<pipeline::EmbeddedBus>(*consumers, clock, metrics);
     return;
   }
-  publisher =
-      std::make_unique<dapr::BulkPublisher>(sidecar_of(config), config.pubsub_name, tracer());
-  relay = std::make_unique<pipeline::Relay>(*publisher, clock, metrics);
+  for (int i = 0; i < relays_count; ++i) {
+    const auto& publisher = publishers.emplace_back(
+        std::make_unique<dapr::BulkPublisher>(sidecar_of(config), config.pubsub_name, tracer()));
+    relays.push_back(std::make_unique<pipeline::Relay>(*publisher, clock, metrics));
+  }
 }
 
 void Core::start() {
   if (traces) traces->start();
-  if (relay) {
-    store->start_relay(
-        [this](const auto& rows, const auto& depth) { return relay->step(rows, depth); });
-  } else {
+  if (bus) {
     store->start_bus([this](storage::Tx& tx, int events_max) { return bus->step(tx, events_max); });
+  } else {
+    const auto step_of = [](pipeline::Relay& relay) {
+      return [&relay](const auto& rows, const auto& depth) { return relay.step(rows, depth); };
+    };
+    std::vector<storage::RelayStep> helpers;
+    for (std::size_t i = 1; i < relays.size(); ++i) helpers.emplace_back(step_of(*relays[i]));
+    store->start_relay(step_of(*relays.front()), std::move(helpers));
   }
   store->on_remote_work([this] { reminders->look(); });
   reminders->start();
@@ -121,7 +131,7 @@ bool Core::publish_waiting_events() {
   const auto outcome = store->write_and_wait([&](storage::Tx& tx) {
     const auto rows = tx.take_to_publish(clock.now(), limits::events_per_publish_max);
     if (rows.empty()) return storage::Verdict::roll_back;
-    const storage::Relayed relayed = relay->step(rows, std::nullopt);
+    const storage::Relayed relayed = relays.front()->step(rows, std::nullopt);
     storage::settle(tx, relayed);
     published = relayed.acknowledged.size();
     return storage::Verdict::commit;
@@ -130,7 +140,7 @@ bool Core::publish_waiting_events() {
 }
 
 void Core::apply_waiting_events() {
-  if (relay) {
+  if (!bus) {
     while (publish_waiting_events()) {
     }
     return;

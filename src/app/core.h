@@ -55,10 +55,10 @@ class Core {
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<pipeline::ReminderTimer> reminders;
   std::unique_ptr<service::Consumers> consumers;
-  // One of two: the bus in this process, or the relay to another by way of the sidecar.
+  // One of two: the bus in this process, or relays to another by way of the sidecar.
   std::unique_ptr<pipeline::EmbeddedBus> bus;
-  std::unique_ptr<dapr::BulkPublisher> publisher;
-  std::unique_ptr<pipeline::Relay> relay;
+  std::vector<std::unique_ptr<dapr::BulkPublisher>> publishers;
+  std::vector<std::unique_ptr<pipeline::Relay>> relays;
   std::unique_ptr<pipeline::Housekeeping> housekeeping;
 
  private:

@@ -314,8 +314,9 @@ class Store {
   // Instead of the embedded bus, the relay to another one: from now on a thread of the store's
   // takes waiting events, oldest first, hands them to `step`, which may take seconds, and deletes
   // what was acknowledged. Commits that insert events wake it; besides it looks by itself, the more
-  // seldom the less it finds.
-  virtual void start_relay(RelayStep step) = 0;
+  // seldom the less it finds. The helpers do the same, each on a thread of its own, while more
+  // waits than a batch; a database of one process needs none.
+  virtual void start_relay(RelayStep step, std::vector<RelayStep> helpers) = 0;
 
   // Called, on a thread of the store's, whenever other processes on the database may have left
   // work: events, reminders planned. A database of one process has none.

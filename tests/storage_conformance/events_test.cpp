@@ -62,20 +62,22 @@ TEST_P(Events, a_relay_takes_what_is_committed_and_what_was_left) {
   test::Signal all_taken;
   std::atomic<int> taken = 0;
   bool is_refused = true;  // the first time: the relay's thread's
-  store_->start_relay([&](const std::vector<OutboxRow>& rows, const auto&) {
-    Relayed relayed;
-    for (const OutboxRow& row : rows) {
-      if (row.event.event == "refused" && std::exchange(is_refused, false)) {
-        relayed.put_off.push_back({row.event.id, 7, clock_.now() + minutes{1}});
-        refused_once.give();
-        continue;
-      }
-      EXPECT_EQ(row.attempts, row.event.event == "refused" ? 7 : 0);
-      relayed.acknowledged.push_back(row.event.id);
-      if (++taken == 4) all_taken.give();
-    }
-    return relayed;
-  });
+  store_->start_relay(
+      [&](const std::vector<OutboxRow>& rows, const auto&) {
+        Relayed relayed;
+        for (const OutboxRow& row : rows) {
+          if (row.event.event == "refused" && std::exchange(is_refused, false)) {
+            relayed.put_off.push_back({row.event.id, 7, clock_.now() + minutes{1}});
+            refused_once.give();
+            continue;
+          }
+          EXPECT_EQ(row.attempts, row.event.event == "refused" ? 7 : 0);
+          relayed.acknowledged.push_back(row.event.id);
+          if (++taken == 4) all_taken.give();
+        }
+        return relayed;
+      },
+      {});
   add_event(bob_, "new");
   add_event(ann_, "refused", Topic::reminders_dead);
   ASSERT_TRUE(refused_once.wait());
@@ -89,11 +91,13 @@ TEST_P(Events, a_relay_that_publishes_nothing_keeps_everything_and_rests) {
   add_event(ann_, "e");
   test::Signal tried_again;
   int tries = 0;
-  store_->start_relay([&](const std::vector<OutboxRow>& rows, const auto&) {
-    EXPECT_EQ(rows.size(), 1U);
-    if (++tries == 3) tried_again.give();
-    return Relayed{.acknowledged = {}, .put_off = {}, .pause = std::chrono::milliseconds{5}};
-  });
+  store_->start_relay(
+      [&](const std::vector<OutboxRow>& rows, const auto&) {
+        EXPECT_EQ(rows.size(), 1U);
+        if (++tries == 3) tried_again.give();
+        return Relayed{.acknowledged = {}, .put_off = {}, .pause = std::chrono::milliseconds{5}};
+      },
+      {});
   ASSERT_TRUE(tried_again.wait());
   EXPECT_EQ(waiting().size(), 1U);
   store_->stop();

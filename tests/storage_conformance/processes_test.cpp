@@ -217,8 +217,8 @@ TEST_P(Processes, two_relays_do_not_publish_the_same_events) {
     published.insert(relayed.acknowledged.begin(), relayed.acknowledged.end());
     return relayed;
   };
-  store_->start_relay(step);
-  other_->start_relay(step);
+  store_->start_relay(step, {});
+  other_->start_relay(step, {});
   for (std::size_t i = 0; i < events_count; ++i) {
     const OutboxEvent event = test::make_raw_event(ids_, ann_, std::to_string(i));
     test::write(i % 5 < 2 ? *store_ : *other_, [&](Tx& tx) { tx.insert_outbox(event); });
@@ -227,6 +227,42 @@ TEST_P(Processes, two_relays_do_not_publish_the_same_events) {
       [&] { return read([](ReadTx& tx) { return tx.outbox_depth().rows; }) == 0; }));
   store_->stop();
   other_->stop();
+  EXPECT_EQ(published.size(), events_count);
+  EXPECT_EQ(std::set(published.begin(), published.end()).size(), events_count);
+}
+
+TEST_P(Processes, a_relay_has_help_while_more_waits_than_a_batch) {
+  constexpr std::size_t events_count = (3 * limits::events_per_publish_max) + 1;
+  write([&](Tx& tx) {
+    for (std::size_t i = 0; i < events_count; ++i)
+      tx.insert_outbox(test::make_raw_event(ids_, ann_, std::to_string(i)));
+  });
+  std::mutex mutex;
+  std::multiset<Uuid> published;
+  const auto publish = [&](const std::vector<OutboxRow>& rows) {
+    Relayed relayed;
+    for (const OutboxRow& row : rows) relayed.acknowledged.push_back(row.event.id);
+    const std::scoped_lock lock(mutex);
+    published.insert(relayed.acknowledged.begin(), relayed.acknowledged.end());
+    return relayed;
+  };
+  test::Signal helped;
+  int batches = 0;
+  std::vector<RelayStep> helpers;
+  helpers.emplace_back([&](const std::vector<OutboxRow>& rows, const auto&) {
+    helped.give();
+    return publish(rows);
+  });
+  store_->start_relay(
+      [&](const std::vector<OutboxRow>& rows, const auto&) {
+        const bool has_help = ++batches != 2 || helped.wait();
+        EXPECT_TRUE(has_help);
+        return publish(rows);
+      },
+      std::move(helpers));
+  EXPECT_TRUE(test::eventually(
+      [&] { return read([](ReadTx& tx) { return tx.outbox_depth().rows; }) == 0; }));
+  store_->stop();
   EXPECT_EQ(published.size(), events_count);
   EXPECT_EQ(std::set(published.begin(), published.end()).size(), events_count);
 }

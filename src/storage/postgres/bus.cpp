@@ -76,8 +76,10 @@ void Bus::run() {
   while (!stopping_) {
     const auto now = std::chrono::steady_clock::now();
     const bool is_called = now >= pause_until_ && (woken_ || is_retry_due());
-    if (!is_called && now < look_at) {
-      auto wait = std::min(wait_max, std::chrono::ceil<milliseconds>(look_at - now));
+    const bool sleeps = helps_ && !woken_;
+    if (!is_called && (sleeps || now < look_at)) {
+      const auto until_look = std::chrono::ceil<milliseconds>(look_at - now);
+      auto wait = sleeps ? wait_max : std::min(wait_max, until_look);
       if (retry_at_ && now >= pause_until_) wait = std::min(wait, *retry_at_ - shared_.clock.now());
       changed_.wait_for(lock, std::max(wait, milliseconds{1}));
       continue;
@@ -86,6 +88,7 @@ void Bus::run() {
     retry_at_.reset();
     lock.unlock();
     const Found found = step_once(runner);
+    if (helps_ && found != Found::something) runner.disconnect();
     lock.lock();
     if (found == Found::something) woken_ = true;  // there may be more
     poll = is_called || found == Found::something ? poll_min : next_poll(poll);
@@ -107,7 +110,7 @@ Bus::Found Bus::step_once(Runner& runner) {
   if (outcome != Outcome::committed) return Found::failure;
   committed_(effects);
   const std::lock_guard lock(mutex_);
-  retry_at_ = progress.next_retry_at;
+  if (!helps_) retry_at_ = progress.next_retry_at;
   pause_ = progress.pause;
   if (progress.events == 0 && effects.events_inserted == 0) return Found::nothing;
   if (progress.events > events_handful && progress.events < events_worth_a_step) {

@@ -14,12 +14,12 @@ namespace todo::storage::postgres {
 // The embedded bus's thread: takes waiting events in batches of a transaction each. Woken by
 // commits that inserted events, here or in other processes, and by the time of the next retry;
 // besides it looks by itself, more and more seldom while it finds nothing. All functions are safe
-// from any thread.
+// from any thread. One that `helps` does nothing but while it is woken and finds something.
 class Bus {
  public:
   // `committed` is told what its own transactions left for others to do.
-  Bus(Shared& shared, std::function<void(const Effects&)> committed)
-      : shared_(shared), committed_(std::move(committed)) {}
+  Bus(Shared& shared, std::function<void(const Effects&)> committed, bool helps = false)
+      : shared_(shared), committed_(std::move(committed)), helps_(helps), woken_(!helps) {}
   ~Bus() { stop(); }
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
@@ -39,10 +39,11 @@ class Bus {
 
   Shared& shared_;
   const std::function<void(const Effects&)> committed_;
+  const bool helps_;
   std::mutex mutex_;
   std::condition_variable changed_;
   BusStep step_;
-  bool woken_ = true;
+  bool woken_;
   bool stopping_ = false;
   std::optional<Instant> retry_at_;
   std::chrono::milliseconds pause_{0};                 // that the last step asked for: the thread's

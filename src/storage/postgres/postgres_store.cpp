@@ -110,20 +110,15 @@ class PostgresStore final : public Store {
 
   void start_bus(BusStep step) override { bus_.start(std::move(step)); }
 
-  void start_relay(RelayStep step) override {
-    bus_.start([this, step = std::move(step), counter = DepthCounter()](Tx& tx, int) mutable {
-      const Instant now = shared_.clock.now();
-      BusProgress progress;
-      const auto rows = tx.take_to_publish(now, limits::events_per_publish_max);
-      if (!rows.empty()) {
-        const Relayed relayed = step(rows, counter.count(tx, rows.size()));
-        settle(tx, relayed);
-        progress.events = static_cast<int>(relayed.acknowledged.size());
-        progress.pause = relayed.pause;
-      }
-      progress.next_retry_at = tx.next_outbox_retry_at(now);
-      return progress;
-    });
+  void start_relay(RelayStep step, std::vector<RelayStep> helpers) override {
+    // All are there before one of them wakes the others.
+    for (std::size_t i = 0; i < helpers.size(); ++i) {
+      helpers_.push_back(
+          std::make_unique<Bus>(shared_, [this](const Effects& effects) { tell(effects); }, true));
+    }
+    for (std::size_t i = 0; i < helpers.size(); ++i)
+      helpers_[i]->start(relaying(std::move(helpers[i])));
+    bus_.start(relaying(std::move(step)));
   }
 
   void on_remote_work(const std::function<void()>& callback) override {
@@ -170,11 +165,32 @@ class PostgresStore final : public Store {
     jobs_.stop();
     for (std::thread& thread : threads_) thread.join();
     bus_.stop();
+    for (const auto& helper : helpers_) helper->stop();
     if (listener_) listener_->stop();
     shared_.gate.stop();
   }
 
  private:
+  BusStep relaying(RelayStep step) {
+    return [this, step = std::move(step), counter = DepthCounter()](Tx& tx, int) mutable {
+      const Instant now = shared_.clock.now();
+      BusProgress progress;
+      const auto rows = tx.take_to_publish(now, limits::events_per_publish_max);
+      if (!rows.empty()) {
+        const Relayed relayed = step(rows, counter.count(tx, rows.size()));
+        settle(tx, relayed);
+        progress.events = static_cast<int>(relayed.acknowledged.size());
+        progress.pause = relayed.pause;
+      }
+      // As many as can be taken, and they could all be published: there is more to do.
+      if (progress.events == limits::events_per_publish_max) {
+        for (const auto& helper : helpers_) helper->wake();
+      }
+      progress.next_retry_at = tx.next_outbox_retry_at(now);
+      return progress;
+    };
+  }
+
   template <class Push>
   static Outcome wait_for(Push push) {
     InlineExecutor here;
@@ -262,6 +278,7 @@ class PostgresStore final : public Store {
   Shared shared_;
   Jobs jobs_;
   Bus bus_;
+  std::vector<std::unique_ptr<Bus>> helpers_;
   std::mutex callback_mutex_;
   std::function<void()> callback_;
   Listening listening_;

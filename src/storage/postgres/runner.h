@@ -61,11 +61,12 @@ class Runner {
   // Runs them on one snapshot, in their order, as far as that lives; an outcome for each. false: as
   // above.
   bool read(std::span<ReadJob> jobs, std::vector<Outcome>& outcomes);
+  // Until the next of them.
+  void disconnect();
 
  private:
   enum class Next { again, give_up };
   void connect();
-  void disconnect();
   Outcome write_once(WriteUnit& unit, Effects& effects);
   void read_once(std::span<ReadJob> jobs, std::vector<Outcome>& outcomes);
   Next after(const ConnectionLost& lost);

@@ -159,7 +159,9 @@ class SqliteStore final : public Store {
   }
 
   void set_audience(Audience* audience) override { listening_.set(audience); }
-  void start_relay(RelayStep step) override { relay_.start(std::move(step)); }
+  void start_relay(RelayStep step, std::vector<RelayStep> /*helpers*/) override {
+    relay_.start(std::move(step));
+  }
 
   StoreHealth health() override {
     StoreHealth health;

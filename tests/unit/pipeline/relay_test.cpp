@@ -101,16 +101,18 @@ TEST_F(RelayTest, the_store_relays_what_is_committed_and_keeps_what_is_not_taken
   bus_.is_away = true;
   test::Signal tried;
   test::Signal taken;
-  world_.store->start_relay([&](const auto& waiting, const auto& depth) {
-    const auto relayed = relay_.step(waiting, depth);
-    if (relayed.acknowledged.empty()) {
-      bus_.is_away = false;  // back for the next attempt
-      tried.give();
-    } else {
-      taken.give();
-    }
-    return relayed;
-  });
+  world_.store->start_relay(
+      [&](const auto& waiting, const auto& depth) {
+        const auto relayed = relay_.step(waiting, depth);
+        if (relayed.acknowledged.empty()) {
+          bus_.is_away = false;  // back for the next attempt
+          tried.give();
+        } else {
+          taken.give();
+        }
+        return relayed;
+      },
+      {});
   world_.create(input_of("Milk"));
   ASSERT_TRUE(tried.wait());
   ASSERT_TRUE(taken.wait());
