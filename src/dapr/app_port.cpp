@@ -20,9 +20,10 @@
 namespace todo::dapr {
 namespace {
 
-// A bulk is sent on when it is full or this old, which is little beside the way through the broker.
-constexpr int bulk_events_max = 100;
-constexpr int bulk_wait_ms = 20;
+// The sidecar brings one bulk at a time, whatever its topic and partition: what counts is how many
+// events share a transaction. A shorter wait makes more bulks of fewer events, each of which the
+// others wait for.
+constexpr int bulk_wait_ms = 100;
 // How often an event may be answered with “later” in a row: it holds up all that is behind it.
 constexpr int refusals_max = 2;
 constexpr std::size_t refused_events_max = 1'000;
@@ -65,7 +66,8 @@ std::string subscriptions_json(const std::string& pubsub) {
     json.member("default", subscription.path).end_object();
     json.member("deadLetterTopic", to_string(dead_letters_of(subscription.topic)));
     json.key("bulkSubscribe").begin_object().member("enabled", true);
-    json.member("maxMessagesCount", bulk_events_max).member("maxAwaitDurationMs", bulk_wait_ms);
+    json.member("maxMessagesCount", AppPort::bulk_events_max)
+        .member("maxAwaitDurationMs", bulk_wait_ms);
     json.end_object().end_object();
   }
   json.end_array();

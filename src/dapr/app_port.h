@@ -43,8 +43,9 @@ class AppPort final : public net::Handler {
   // From now on deliveries are refused: another replica gets them.
   void stop() { stopping_ = true; }
 
-  // Bodies hold a hundred events.
-  static constexpr std::size_t body_bytes_max = 16 * 1024 * 1024;
+  static constexpr int bulk_events_max = 500;
+  // Holds a bulk of the largest events there are.
+  static constexpr std::size_t body_bytes_max = 32 * 1024 * 1024;
 
  private:
   struct Impl;

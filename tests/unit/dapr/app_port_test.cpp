@@ -128,6 +128,27 @@ TEST_F(AppPortTest, it_subscribes_to_three_topics_with_dead_letters) {
   EXPECT_THAT(topics, ElementsAre("todo.audit", "todo.reminders", "todo.task.completed"));
 }
 
+TEST_F(AppPortTest, a_bulk_of_the_largest_events_is_no_larger_than_a_body_may_be) {
+  // What JSON escapes takes six bytes; an update tells what was before and what is now.
+  const auto filled = [](std::size_t size, char end = 'a') {
+    return "a" + std::string(size - 2, '\x01') + end;
+  };
+  service::TaskInput input = due_input("", world_.clock.now() + hours{100}, RecurrenceRule::weekly);
+  input.title = {true, filled(limits::title_max)};
+  input.description = {true, filled(limits::description_max)};
+  input.category = {true, filled(limits::category_max)};
+  const Task task = world_.create(input);
+  relay(Topic::audit);
+  input.title = {true, filled(limits::title_max, 'b')};
+  input.description = {true, filled(limits::description_max, 'b')};
+  input.category = {true, filled(limits::category_max, 'b')};
+  world_.update(task, input);
+  const std::string event = relay(Topic::audit).front();
+  ASSERT_GT(event.size(), 2 * 6 * limits::description_max);
+  const std::string entry = bulk({event});
+  EXPECT_LT(entry.size() * AppPort::bulk_events_max, AppPort::body_bytes_max);
+}
+
 TEST_F(AppPortTest, nothing_is_answered_404_and_only_the_probe_needs_no_token) {
   using enum net::Method;
   EXPECT_EQ(ask(get, "/nothing").status, 503);
