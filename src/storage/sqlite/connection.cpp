@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "storage/sqlite/gathering_vfs.h"
 #include "storage/store.h"
 
 namespace todo::storage::sqlite {
@@ -47,8 +48,9 @@ void throw_error(sqlite3* handle, int code) {
 Connection::Connection(const std::string& path, Access access) {
   configure_library();
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                    (access == Access::read_write ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+                    (access == Access::read_only ? 0 : SQLITE_OPEN_CREATE);
+  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags,
+                                   access == Access::serve ? gathering_vfs() : nullptr);
   try {
     if (code != SQLITE_OK) throw_error(handle_, code);
     sqlite3_busy_timeout(handle_, busy_timeout_ms);

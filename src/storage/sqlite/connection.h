@@ -16,13 +16,15 @@ struct sqlite3_value;
 
 namespace todo::storage::sqlite {
 
-enum class Access { read_write, read_only };
+// serve: read_write, by the VFS that gathers what goes to the log (gathering_vfs.h).
+enum class Access { read_write, read_only, serve };
 
 // One SQLite connection with its prepared statements. Used by one thread at a time. Every function
 // throws TransactionLost or StatementRefused (storage/store.h).
 class Connection {
  public:
-  // Opens (read_write: makes) the file. read_only connections never write and never checkpoint.
+  // Opens (unless read_only: makes) the file. read_only connections never write and never
+  // checkpoint.
   Connection(const std::string& path, Access access);
   ~Connection();
   Connection(const Connection&) = delete;

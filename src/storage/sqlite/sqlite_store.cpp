@@ -91,7 +91,7 @@ class SqliteStore final : public Store {
       : path_(options.path),
         clock_(clock),
         probe_(metrics),
-        writer_connection_(options.path, Access::read_write) {
+        writer_connection_(options.path, Access::serve) {
     sqlite3_wal_hook(writer_connection_.handle(), &SqliteStore::on_wal, this);
     for (int i = 0; i < std::max(1, options.readers); ++i) {
       reader_connections_.push_back(std::make_unique<Connection>(options.path, Access::read_only));

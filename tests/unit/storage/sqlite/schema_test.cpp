@@ -147,7 +147,7 @@ TEST_F(Schema, a_migration_on_a_full_disk_can_be_run_again) {
 // --- connections ---
 
 TEST_F(Schema, the_writers_connection_is_durable_and_checkpoints_only_when_told) {
-  Connection writer(path_, Access::read_write);
+  Connection writer(path_, Access::serve);
   Query mode(writer, "PRAGMA journal_mode");
   ASSERT_TRUE(mode.step());
   EXPECT_EQ(mode.text(), "wal");
