@@ -23,7 +23,7 @@ namespace {
 // The sidecar brings one bulk at a time, whatever its topic and partition: what counts is how many
 // events share a transaction. A shorter wait makes more bulks of fewer events, each of which the
 // others wait for.
-constexpr int bulk_wait_ms = 100;
+constexpr int bulk_wait_ms = 50;
 // How often an event may be answered with “later” in a row: it holds up all that is behind it.
 constexpr int refusals_max = 2;
 constexpr std::size_t refused_events_max = 1'000;
