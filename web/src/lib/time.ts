@@ -30,8 +30,17 @@ export function startClock(): void {
   });
 }
 
+/** What was asked for last: every row of a list asks the same. */
+let lastDay: { at: number; timeZone: string; date: Temporal.PlainDate } | null = null;
+
 export function today(at = now.get(), timeZone = zone.get()): Temporal.PlainDate {
-  return Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone).toPlainDate();
+  if (lastDay === null || lastDay.at !== at || lastDay.timeZone !== timeZone) {
+    const date = Temporal.Instant.fromEpochMilliseconds(at)
+      .toZonedDateTimeISO(timeZone)
+      .toPlainDate();
+    lastDay = { at, timeZone, date };
+  }
+  return lastDay.date;
 }
 
 export const zoned = (instant: string, timeZone = zone.get()) =>

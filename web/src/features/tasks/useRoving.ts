@@ -1,4 +1,12 @@
-import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import {
+  type RefObject,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { setFocusFallback } from '@/lib/layers';
 import type { Item } from './items';
 import type { Windowed } from './useWindow';
@@ -14,7 +22,7 @@ export function useRoving(items: readonly Item[], list: RefObject<HTMLDivElement
   const focused = useRef(false);
   const lastPosition = useRef(0);
 
-  const tasks = items.filter((item) => item.kind === 'task');
+  const tasks = useMemo(() => items.filter((item) => item.kind === 'task'), [items]);
   const at = tasks.findIndex((item) => item.key === activeId);
   const active = tasks[at] ?? tasks[Math.min(lastPosition.current, tasks.length - 1)] ?? null;
   const shownId = active?.key ?? null;

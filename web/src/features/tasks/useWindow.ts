@@ -1,6 +1,9 @@
 import { type RefObject, useCallback, useLayoutEffect, useState } from 'react';
+import { flushSync } from 'react-dom';
 
-const overscanRows = 8;
+const overscanRows = 4;
+/** With fewer rows to spare on either side the list is drawn again. */
+const spareRows = 2;
 
 export interface Windowed {
   /** The rows to draw: from `start`, up to and without `end`. */
@@ -19,7 +22,7 @@ export function useWindow(
   scroller: RefObject<HTMLElement | null>,
   list: RefObject<HTMLElement | null>,
 ): Windowed {
-  const [range, setRange] = useState({ start: 0, end: 24 });
+  const [range, setRange] = useState({ start: 0, end: 20 });
 
   /** Where the list begins in what is scrolled. To ask for it may cost a layout. */
   const offset = useCallback(() => {
@@ -35,29 +38,32 @@ export function useWindow(
     let listTop = 0;
     const update = () => {
       const top = frame.scrollTop - listTop;
-      const start = Math.max(0, Math.floor(top / rowPx) - overscanRows);
-      const end = Math.ceil((top + frame.clientHeight) / rowPx) + overscanRows;
-      // Half of the spare rows may pass before the list is drawn again.
-      setRange((old) => {
-        const near = Math.abs(old.start - start) * 2 < overscanRows && old.start <= start;
-        const whole = old.end >= end - overscanRows / 2;
-        return near && whole && old.end - old.start < end - start + overscanRows
+      const first = Math.max(0, Math.floor(top / rowPx));
+      const last = Math.ceil((top + frame.clientHeight) / rowPx);
+      const most = last - first + 2 * overscanRows;
+      // Most steps of a scroll stay within what is drawn: they draw nothing.
+      setRange((old) =>
+        old.start <= Math.max(0, first - spareRows) &&
+        old.end >= last + spareRows &&
+        old.end - old.start <= most
           ? old
-          : { start, end };
-      });
+          : { start: Math.max(0, first - overscanRows), end: last + overscanRows },
+      );
     };
     const measure = () => {
       listTop = offset();
       update();
     };
     measure();
-    frame.addEventListener('scroll', update, { passive: true });
+    // Before the frame is painted, so that what comes into view costs one frame and not two.
+    const scrolled = () => flushSync(update);
+    frame.addEventListener('scroll', scrolled, { passive: true });
     // What stands above the list may grow and shrink, and the content with it.
     const observer = new ResizeObserver(measure);
     observer.observe(frame);
     observer.observe(content);
     return () => {
-      frame.removeEventListener('scroll', update);
+      frame.removeEventListener('scroll', scrolled);
       observer.disconnect();
     };
   }, [rowPx, scroller, list, offset]);
