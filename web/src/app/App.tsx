@@ -5,7 +5,7 @@ import { queryClient } from '@/lib/cache';
 import { closeLayers } from '@/lib/layers';
 import { lazyPart, loadPart } from '@/lib/parts';
 import { reachable } from '@/lib/reachable';
-import { currentPlace, navigate, usePlace } from '@/lib/router';
+import { currentPlace, navigate, usePath } from '@/lib/router';
 import { session, whoAmI } from '@/lib/session';
 import { useStore } from '@/lib/store';
 import { LayerHost, loadWhenIdle } from './LayerHost';
@@ -35,7 +35,7 @@ export function App() {
 
 function Routes() {
   const { state, user } = useStore(session);
-  const { path } = usePlace();
+  const path = usePath();
   const online = useStore(reachable);
   const authPage = authPaths.includes(path);
 

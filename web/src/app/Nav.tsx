@@ -3,7 +3,7 @@ import { Icon } from '@/components/icons';
 import { api, data } from '@/lib/api/client';
 import { categoriesKey, unreadKey } from '@/lib/cache';
 import { openLayer } from '@/lib/layers';
-import { Link, usePlace } from '@/lib/router';
+import { Link, usePath } from '@/lib/router';
 import { focusQuickAdd } from './focusQuickAdd';
 import { categoryPath, listPages, otherPages, type PageLink } from './pages';
 
@@ -39,7 +39,7 @@ function Bell({ className, label }: { className: string; label?: string }) {
 }
 
 function Item({ page }: { page: PageLink }) {
-  const here = usePlace().path === page.path;
+  const here = usePath() === page.path;
   return (
     <li>
       <Link
@@ -121,7 +121,7 @@ const barItem =
 
 /** The foot of the page on phones. */
 export function BottomBar() {
-  const { path } = usePlace();
+  const path = usePath();
   return (
     <nav
       aria-label="Main"

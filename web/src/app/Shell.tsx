@@ -1,4 +1,4 @@
-import { Suspense, useEffect } from 'react';
+import { Suspense, useEffect, useMemo } from 'react';
 import { Skeleton } from '@/components/parts';
 import { QuickAdd } from '@/features/quickadd/QuickAdd';
 import { TaskList } from '@/features/tasks/TaskList';
@@ -73,13 +73,17 @@ function Page() {
   useNow();
   useZone();
   const list = useStableView(viewOf(place));
-  if (list !== null) {
-    return (
-      <TaskList view={list.view} title={list.title}>
-        {list.view.name !== 'completed' && <QuickAdd defaults={defaultsOf(list.view)} />}
-      </TaskList>
-    );
-  }
+  // Opening a task changes the place and not the list.
+  const tasks = useMemo(
+    () =>
+      list && (
+        <TaskList view={list.view} title={list.title}>
+          {list.view.name !== 'completed' && <QuickAdd defaults={defaultsOf(list.view)} />}
+        </TaskList>
+      ),
+    [list],
+  );
+  if (tasks !== null) return tasks;
   if (place.path === '/activity') return <Activity />;
   if (place.path === '/settings') return <Settings />;
   return (

@@ -43,15 +43,15 @@ export function setParams(
 
 export const currentPlace = () => place;
 
-export function usePlace(): Place {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => place,
-  );
-}
+const subscribe = (listener: () => void) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};
+
+export const usePlace = (): Place => useSyncExternalStore(subscribe, () => place);
+
+/** The path alone: what opens a task or filters a list draws nothing that asks only for this. */
+export const usePath = (): string => useSyncExternalStore(subscribe, () => place.path);
 
 export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement>) {
   function follow(event: MouseEvent<HTMLAnchorElement>) {

@@ -54,8 +54,9 @@ export default function Panel({ id }: { id: string }) {
     const field = panel.current?.querySelector<HTMLElement>(
       wanted === null ? 'button' : 'textarea',
     );
-    field?.focus();
+    // Selected before it has the focus, what is shown is worked out once.
     if (wanted !== null && field instanceof HTMLTextAreaElement) field.select();
+    field?.focus({ preventScroll: true });
   }, [wide]);
   // The key that asks for the title while the panel is open already.
   const asked = useStore(panelField);
@@ -113,9 +114,9 @@ function Fields({ task }: { task: Task }) {
   return (
     <div className="mx-auto flex max-w-2xl flex-col gap-4">
       <TitleField task={task} />
-      <DescriptionField task={task} />
       {whole && (
         <>
+          <DescriptionField task={task} />
           <DueFields task={task} />
           <OtherFields task={task} />
         </>
@@ -131,6 +132,8 @@ function Fields({ task }: { task: Task }) {
 }
 
 function Actions({ task }: { task: Task }) {
+  const whole = useDeferredValue(true, false);
+  if (!whole) return null;
   return (
     <>
       <button
