@@ -1,7 +1,6 @@
 import { useEffect, useState } from 'react';
 import { ApiError } from '@/lib/api/client';
 import type { Priority } from '@/lib/api/types';
-import { Icon } from './icons';
 
 const skeletonDelayMs = 150;
 const skeletonRows = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
@@ -56,12 +55,3 @@ export const priorityColours: Record<Priority, string> = {
   normal: 'text-accent',
   low: 'text-muted',
 };
-
-export function PriorityWord({ priority }: { priority: Priority }) {
-  return (
-    <span className={`inline-flex items-center gap-1 ${priorityColours[priority]}`}>
-      <Icon name="flag" size={14} />
-      {priorityNames[priority]}
-    </span>
-  );
-}

@@ -1,6 +1,6 @@
 import { memo } from 'react';
 import { Icon } from '@/components/icons';
-import { PriorityWord } from '@/components/parts';
+import { priorityColours, priorityNames } from '@/components/parts';
 import type { Task } from '@/lib/api/types';
 import { dueWords, fullWords, ruleWords } from '@/lib/time';
 
@@ -12,6 +12,8 @@ interface RowProps {
   top: number;
   /** The one row that Tab reaches. */
   active: boolean;
+  /** The mouse is over it. */
+  hovered: boolean;
   selected: boolean;
   open: boolean;
   leaving: boolean;
@@ -31,7 +33,7 @@ export const Row = memo(function Row(props: RowProps) {
   return (
     <div
       role="listitem"
-      className="row group"
+      className="row"
       data-id={task.id}
       data-selected={selected || undefined}
       data-open={props.open || undefined}
@@ -50,58 +52,58 @@ export const Row = memo(function Row(props: RowProps) {
         className="tick"
         data-action="tick"
         tabIndex={tab}
-      >
-        <span>
-          <Icon name="check" size={14} />
-        </span>
-      </button>
-      <div className="row-main flex min-w-0 flex-1 touch-pan-y flex-col justify-center self-stretch @2xl:flex-row @2xl:items-center @2xl:gap-3">
+      />
+      <div className="row-main">
         <button
           type="button"
           data-action="open"
           tabIndex={-1}
-          className={`min-w-0 truncate rounded-sm text-start @2xl:mr-auto ${checked ? 'text-muted line-through' : ''}`}
+          className={checked ? 'text-muted line-through' : ''}
         >
           {task.title}
           {selected && <span className="sr-only">, selected</span>}
         </button>
         <Meta {...props} />
       </div>
-      <div className="row-actions">
-        <button
-          type="button"
-          className="icon-btn"
-          data-action="reschedule"
-          tabIndex={tab}
-          aria-label={`Reschedule: ${task.title}`}
-          title="Reschedule (d)"
-        >
-          <Icon name="clock" size={18} />
-        </button>
-        <button
-          type="button"
-          className="icon-btn"
-          data-action="edit"
-          tabIndex={tab}
-          aria-label={`Edit: ${task.title}`}
-          title="Edit (e)"
-        >
-          <Icon name="edit" size={18} />
-        </button>
-      </div>
+      {(active || props.hovered) && <Actions title={task.title} tab={tab} />}
       <button
         type="button"
-        className="icon-btn"
+        className="icon-btn row-more"
         data-action="menu"
         tabIndex={tab}
         aria-label={`More for: ${task.title}`}
         aria-haspopup="menu"
-      >
-        <Icon name="more" size={18} />
-      </button>
+      />
     </div>
   );
 });
+
+function Actions({ title, tab }: { title: string; tab: number }) {
+  return (
+    <div className="row-actions">
+      <button
+        type="button"
+        className="icon-btn"
+        data-action="reschedule"
+        tabIndex={tab}
+        aria-label={`Reschedule: ${title}`}
+        title="Reschedule (d)"
+      >
+        <Icon name="clock" size={18} />
+      </button>
+      <button
+        type="button"
+        className="icon-btn"
+        data-action="edit"
+        tabIndex={tab}
+        aria-label={`Edit: ${title}`}
+        title="Edit (e)"
+      >
+        <Icon name="edit" size={18} />
+      </button>
+    </div>
+  );
+}
 
 function Meta({ task, at, timeZone }: RowProps) {
   const due = dueWords(task, at, timeZone);
@@ -110,19 +112,19 @@ function Meta({ task, at, timeZone }: RowProps) {
     return null;
   }
   return (
-    <span className="flex min-w-0 items-center gap-3 overflow-hidden whitespace-nowrap text-xs @2xl:max-w-3/5 @2xl:flex-none">
+    <span className="row-meta">
       {due !== null && (
         <time
           dateTime={task.due_on ?? task.due_date ?? ''}
           title={fullWords(task, timeZone)}
-          className={`order-first flex-none @2xl:order-last ${tones[due.tone]}`}
+          className={`flex-none ${tones[due.tone]}`}
         >
           {due.words}
         </time>
       )}
       {task.priority !== null && (
-        <span className="flex flex-none">
-          <PriorityWord priority={task.priority} />
+        <span className={`flex-none ${priorityColours[task.priority]}`}>
+          {priorityNames[task.priority]}
         </span>
       )}
       {rule !== null && (

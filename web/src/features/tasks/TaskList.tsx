@@ -6,6 +6,7 @@ import { openLayer } from '@/lib/layers';
 import { leaving as leavingRows } from '@/lib/leaving';
 import { activeList, panelField } from '@/lib/listCommands';
 import { tasksOf, useTaskList } from '@/lib/lists';
+import { useWide } from '@/lib/media';
 import { lazyPart } from '@/lib/parts';
 import { usePrefs } from '@/lib/prefs';
 import { openTask, usePlace } from '@/lib/router';
@@ -15,6 +16,7 @@ import type { View } from '@/lib/views';
 import { FilterBar } from './FilterBar';
 import { type Item, itemsOf } from './items';
 import { Row } from './Row';
+import { useHovered } from './useHovered';
 import { useRoving } from './useRoving';
 import { useRowHeight } from './useRowHeight';
 import { useSelection } from './useSelection';
@@ -120,6 +122,9 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
   const timeZone = useZone();
   const { singleKeys } = usePrefs();
   const openId = usePlace().params.get('task');
+  const wide = useWide();
+  const beside = openId !== null && wide;
+  const [hovered, watchHover] = useHovered();
   const leaving = useStore(leavingRows);
   const roving = useRoving(items, list);
   const selection = useSelection(tasks);
@@ -193,9 +198,11 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
     const button = (event.target as Element).closest<HTMLElement>('[data-action]');
     const action = button?.dataset.action ?? 'open';
     if (action === 'tick') void (task.completed ? reopen(task) : complete(task));
-    else if (action === 'reschedule')
+    else if (action === 'reschedule') {
+      // Its button stays for as long as its row has it: not every browser gives it the focus.
+      roving.activate(task.id);
       openLayer({ kind: 'reschedule', tasks: [task], anchor: button });
-    else if (action === 'menu') openLayer({ kind: 'row-menu', tasks: [task], anchor: button });
+    } else if (action === 'menu') openLayer({ kind: 'row-menu', tasks: [task], anchor: button });
     else if (event.shiftKey) selection.extend(pressedFrom.current ?? task.id, task.id);
     else if (event.ctrlKey || event.metaKey) selection.toggle(task.id);
     else if (selection.chosen.length > 0 && !window.matchMedia('(hover: hover)').matches)
@@ -213,7 +220,8 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
         ref={list}
         role="list"
         aria-label={title}
-        className="@container relative"
+        className="rows relative"
+        data-beside={beside || undefined}
         style={{ height: items.length * rowPx }}
         onClick={press}
         onKeyDown={(event) => {
@@ -224,6 +232,7 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
             openTask(row.dataset.id);
           }
         }}
+        {...watchHover}
         onFocus={roving.onFocus}
         onBlur={roving.onBlur}
         onPointerDown={(event) => {
@@ -249,6 +258,7 @@ function Rows({ view, title, items, tasks, total, scroller, jump, search, more }
               size={Math.max(total, tasks.length)}
               top={top}
               active={item.key === activeId}
+              hovered={item.key === hovered}
               selected={selection.has(item.key)}
               open={item.key === openId}
               leaving={leaving.has(item.key)}
