@@ -20,7 +20,7 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  map $http_upgrade $connection {{ default upgrade; "" ""; }}
+  map $http_upgrade $wanted_connection {{ default upgrade; "" ""; }}
   upstream servers {{
 {servers}
     keepalive 32;
@@ -33,7 +33,7 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
       proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection;
+      proxy_set_header Connection $wanted_connection;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_connect_timeout 2s;
       proxy_next_upstream error timeout;
