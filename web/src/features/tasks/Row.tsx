@@ -78,29 +78,27 @@ export const Row = memo(function Row(props: RowProps) {
   );
 });
 
+const actions = [
+  { action: 'reschedule', name: 'Reschedule', key: 'd', icon: 'clock' },
+  { action: 'edit', name: 'Edit', key: 'e', icon: 'edit' },
+] as const;
+
 function Actions({ title, tab }: { title: string; tab: number }) {
   return (
     <div className="row-actions">
-      <button
-        type="button"
-        className="icon-btn"
-        data-action="reschedule"
-        tabIndex={tab}
-        aria-label={`Reschedule: ${title}`}
-        title="Reschedule (d)"
-      >
-        <Icon name="clock" size={18} />
-      </button>
-      <button
-        type="button"
-        className="icon-btn"
-        data-action="edit"
-        tabIndex={tab}
-        aria-label={`Edit: ${title}`}
-        title="Edit (e)"
-      >
-        <Icon name="edit" size={18} />
-      </button>
+      {actions.map(({ action, name, key, icon }) => (
+        <button
+          key={action}
+          type="button"
+          className="icon-btn"
+          data-action={action}
+          tabIndex={tab}
+          aria-label={`${name}: ${title}`}
+          title={`${name} (${key})`}
+        >
+          <Icon name={icon} size={18} />
+        </button>
+      ))}
     </div>
   );
 }
