@@ -50,7 +50,7 @@ def test_two_replicas_serve_behind_one_address_until_ctrl_c():
         for url in (proxy, proxy, *replicas):
             assert [each["id"] for each in ask("GET", f"{url}/api/v1/tasks", None, token)] == [task["id"]]
         # By the outbox, a sidecar, the broker, and a sidecar again.
-        eventually(lambda: ask("GET", f"{proxy}/api/v1/audit", None, token), 60)
+        eventually(lambda: ask("GET", f"{proxy}/api/v1/audit", None, token)["entries"], 60)
     finally:
         cluster.send_signal(signal.SIGINT)
         code = cluster.wait(STOP_SECONDS)
